@@ -1,0 +1,97 @@
+"""Scoring by one forward pass.
+
+For a task with one fixed answer, greedy decoding gives exactly that answer if and only if the
+arg-max of the teacher-forced logits is right at every answer position, the end token included: as
+long as all earlier positions are right, both see the same prefix. So exact match needs no
+generation (a test compares it with ``generate()``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ablate.benchmarks import Item
+
+IGNORED = -100
+"""The label of a position that enters neither the loss nor the score."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An item as token ids: the prompt's, then the answer's with the end token."""
+
+    ids: tuple[int, ...]
+    n_prompt: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded token ids, mask and labels, each (B, T); ``prompt_lengths`` is (B,)."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    labels: torch.Tensor
+    prompt_lengths: torch.Tensor
+
+
+def encode(tokenizer: Any, items: Sequence[Item]) -> list[Encoded]:
+    """Token ids of items: prompt and answer apart, so that no token spans their border."""
+    prompts = tokenizer([item.prompt for item in items])["input_ids"]
+    answers = tokenizer([item.answer for item in items], add_special_tokens=False)["input_ids"]
+    end = tokenizer.eos_token_id
+    return [
+        Encoded((*prompt, *answer, end), len(prompt))
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def collate(rows: Sequence[Encoded], pad: int) -> Batch:
+    """Right-pad to the longest row; labels only on the answer and the end token."""
+    width = max(len(row.ids) for row in rows)
+    ids = torch.full((len(rows), width), pad)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    labels = torch.full((len(rows), width), IGNORED)
+    for i, row in enumerate(rows):
+        tokens = torch.tensor(row.ids)
+        ids[i, : len(tokens)] = tokens
+        mask[i, : len(tokens)] = 1
+        labels[i, row.n_prompt : len(tokens)] = tokens[row.n_prompt :]
+    return Batch(ids, mask, labels, torch.tensor([row.n_prompt for row in rows]))
+
+
+def score_items(
+    model: torch.nn.Module, rows: Sequence[Encoded], pad: int, device: torch.device, batch: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Per item: is the greedy answer exact, and the log-likelihood of the reference answer (nats).
+
+    Rows are scored in order of length, so that little is padded; the result is in their own order.
+    """
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids), i))
+    correct = np.zeros(len(rows), dtype=bool)
+    loglik = np.zeros(len(rows), dtype=np.float32)
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            data = collate([rows[i] for i in chosen], pad)
+            logits = model(
+                input_ids=data.ids.to(device), attention_mask=data.mask.to(device), use_cache=False
+            ).logits
+            target = data.labels[:, 1:].to(device)
+            where = target != IGNORED
+            picked = logits[:, :-1][where].float()
+            right = torch.ones(target.shape, dtype=torch.bool, device=device)
+            right[where] = picked.argmax(-1) == target[where]
+            token = torch.zeros(target.shape, device=device)
+            token[where] = -torch.nn.functional.cross_entropy(
+                picked, target[where], reduction="none"
+            )
+            correct[chosen] = right.all(1).cpu().numpy()
+            loglik[chosen] = token.sum(1).cpu().numpy()
+    return correct, loglik
