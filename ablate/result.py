@@ -42,6 +42,10 @@ class Score:
         """Mean log-likelihood of the reference answer, in nats per item."""
         return float(self.loglik.mean(dtype=np.float64))
 
+    def loglik_is_finite(self) -> bool:
+        """False where the model's logits were NaN or infinite."""
+        return bool(np.isfinite(self.loglik).all())
+
     def pack(self) -> bytes:
         """The items as compressed bytes: packed bits, then little-endian float32."""
         body = np.packbits(self.correct).tobytes() + self.loglik.astype("<f4").tobytes()

@@ -1,0 +1,130 @@
+"""The pure function behind every run: RunSpec in, RunResult out.
+
+It opens neither the ledger nor MLflow nor Optuna. A worker process keeps what runs share (the
+encoded items, the backbone's files) in memory between calls.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ablate import backbones
+from ablate.benchmarks import load_items
+from ablate.evaluate import Encoded, encode, score_items
+from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
+from ablate.spec import UNADAPTED, RunSpec
+from ablate.train import adapt, count, train
+
+EVAL_BATCH = 125
+"""Items per forward pass when scoring."""
+
+ENVIRONMENT_PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
+
+
+def execute(specs: Sequence[RunSpec]) -> list[RunResult]:
+    """Train and score runs that share backbone and tensor shapes, in order.
+
+    Raises:
+        MemoryError, torch.OutOfMemoryError: the machine's, not the run's, failure; retried by the
+            driver, like any other exception.
+    """
+    return [execute_one(spec) for spec in specs]
+
+
+def execute_one(spec: RunSpec) -> RunResult:
+    """Train and score one run. Divergence is an outcome, not an exception."""
+    accelerator = make_accelerator(spec.device, spec.precision)
+    model, tokenizer = backbones.load(backbone_ref(spec))
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    adapted = adapt(spec, model, backbones.adapter_targets(backbone_ref(spec)))
+    cost = {
+        "adapter_parameters": count(adapted.adapter),
+        "block_parameters": count(adapted.block),
+    }
+    started = time.perf_counter()
+    losses: tuple[float, ...] = ()
+    reason = ""
+    adapted.model.to(accelerator.device)
+    if spec.adapter != UNADAPTED:
+        mix = [encoded(spec.backbone.source, part.benchmark, "train") for part in spec.mix]
+        trained = train(spec, adapted, mix, pad, accelerator)
+        losses, reason = trained.losses, trained.reason
+    cost["train_seconds"] = time.perf_counter() - started
+    started = time.perf_counter()
+    scores = [] if reason else score(spec, adapted.model, pad, accelerator)
+    if scores and not all(s.loglik_is_finite() for s in scores):
+        scores, reason = [], "log-likelihoods are not finite at evaluation"
+    cost["eval_seconds"] = time.perf_counter() - started
+    cost["peak_mb"] = peak_mb()
+    return RunResult(
+        key=spec.key,
+        outcome=DIVERGED if reason else DONE,
+        reason=reason,
+        scores=tuple(scores),
+        cost=Cost(**cost),
+        losses=losses,
+        environment=environment(),
+    )
+
+
+def score(
+    spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any
+) -> list[Score]:
+    """Score the model on the test items of every benchmark of the run."""
+    scores = []
+    with accelerator.autocast():
+        for part in spec.benchmarks:
+            rows = encoded(spec.backbone.source, part.benchmark, "test")
+            correct, loglik = score_items(model, rows, pad, accelerator.device, EVAL_BATCH)
+            scores.append(Score(part.benchmark, part.digest, correct, loglik))
+    return scores
+
+
+def backbone_ref(spec: RunSpec) -> backbones.BackboneRef:
+    """The backbone of a run as the loader's reference."""
+    return backbones.resolve(spec.backbone.source)
+
+
+@functools.lru_cache(maxsize=64)
+def encoded(source: str, benchmark: str, split: str) -> list[Encoded]:
+    """The items of a benchmark split as token ids of a backbone's tokenizer."""
+    _, tokenizer = backbones.load(backbones.resolve(source))
+    return encode(tokenizer, load_items(benchmark, split))
+
+
+@functools.lru_cache(maxsize=1)
+def make_accelerator(device: str, precision: str) -> Any:
+    """The accelerator for a device class and precision; its process-wide state is made anew."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(True)
+    return Accelerator(
+        cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no"
+    )
+
+
+def environment() -> dict[str, str]:
+    """Versions and platform that could change the last bits of a result."""
+    versions = {name: importlib.metadata.version(name) for name in ENVIRONMENT_PACKAGES}
+    return versions | {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
