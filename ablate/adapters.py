@@ -53,7 +53,9 @@ def find_adapter(name: str, place: str = "adapters") -> Adapter:
     return ADAPTERS[name]
 
 
-def _lora(hp: Hp, targets: Sequence[str], *, dora: bool = False, rslora: bool = False) -> PeftConfig:
+def _lora(
+    hp: Hp, targets: Sequence[str], *, dora: bool = False, rslora: bool = False
+) -> PeftConfig:
     from peft import LoraConfig
 
     return LoraConfig(

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from talan import Handle
 
-TRAIN_RECIPE = 1
-"""Raised when this loop's arithmetic changes; it enters the identity of every run."""
-
 BLOW_UP = 10.0
 """A loss above this many times ln(vocabulary), ten times worse than guessing, is a divergence."""
 
@@ -99,9 +96,7 @@ def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def batches(
-    spec: RunSpec, mix: Sequence[Sequence[Encoded]], pad: int
-) -> Iterator[Batch]:
+def batches(spec: RunSpec, mix: Sequence[Sequence[Encoded]], pad: int) -> Iterator[Batch]:
     """The run's ``hp.steps`` batches, one benchmark each, the same for every arm of the pair.
 
     Rows are drawn without replacement until a benchmark's items are used up, then reshuffled.

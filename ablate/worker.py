@@ -76,9 +76,7 @@ def execute_one(spec: RunSpec) -> RunResult:
     )
 
 
-def score(
-    spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any
-) -> list[Score]:
+def score(spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any) -> list[Score]:
     """Score the model on the test items of every benchmark of the run."""
     scores = []
     with accelerator.autocast():
@@ -108,9 +106,7 @@ def make_accelerator(device: str, precision: str) -> Any:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(True)
-    return Accelerator(
-        cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no"
-    )
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
 
 
 def environment() -> dict[str, str]:

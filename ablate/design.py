@@ -1,0 +1,236 @@
+"""The design of a study: its arms, and the contrasts of its primary and secondary families.
+
+An arm is an adapter alone (a baseline) or with the block at one design point. Points that are the
+same mechanism on every backbone (levels on one layer, an inert gradient scale) are merged into the
+first of them; the note says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.errors import AblateError
+from ablate.spec import UNADAPTED, Backbone, Block
+from ablate.study import ONE_AT_A_TIME, Study
+from talan.axes import AXES, Level
+from talan.config import TalanConfig, canonical, recipes
+from talan.errors import TalanError
+
+Point = Mapping[str, Level]
+"""One level for each of the six axes."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared. A baseline has no ``point``, and its name is its adapter's."""
+
+    name: str
+    label: str
+    adapter: str
+    point: Point | None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is an adapter alone."""
+        return self.point is None
+
+    def level_texts(self) -> dict[str, str]:
+        """The level of each axis as text; empty texts for a baseline."""
+        if self.point is None:
+            return dict.fromkeys(AXES, "")
+        return {axis: AXES[axis].text(self.point[axis]) for axis in AXES}
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Weights over arms that sum to zero: what a number estimates. ``group`` is ``mechanism`` or
+    the axis whose levels it compares."""
+
+    name: str
+    weights: Mapping[str, float]
+    group: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """Arms in order (each adapter's baseline first) and the two families of contrasts.
+
+    ``primary`` contrasts are averaged over the main cells; each ``secondary`` one (arm against its
+    baseline) is tested in every cell. ``notes`` tell what was merged or is the same somewhere.
+    """
+
+    arms: tuple[Arm, ...]
+    primary: tuple[Contrast, ...]
+    secondary: tuple[Contrast, ...]
+    notes: tuple[str, ...]
+
+
+def points(study: Study) -> list[Point]:
+    """The design points: the crossing of the varied axes, or each axis varied in turn."""
+    if study.design == ONE_AT_A_TIME:
+        centre = dict(study.at) | {axis: study.levels[axis][0] for axis in study.axes}
+        others = [centre | {axis: level} for axis in study.axes for level in study.levels[axis][1:]]
+        return [centre, *others]
+    grid = itertools.product(*(study.levels[axis] for axis in study.axes))
+    return [dict(study.at) | dict(zip(study.axes, levels, strict=True)) for levels in grid]
+
+
+def block_at(study: Study, point: Point, backbone: Backbone) -> Block:
+    """The block of a design point on a backbone, in the canonical form that identity uses.
+
+    Raises:
+        AblateError: the point does not exist there (a layer beyond the last, for example).
+    """
+    try:
+        config = canonical(
+            TalanConfig(
+                **{axis: point[axis] for axis in AXES},  # type: ignore[arg-type]
+                conditioning=study.block.conditioning,
+                width=study.block.width,
+            ),
+            backbone.n_layers,
+        )
+    except TalanError as error:
+        raise AblateError(
+            f"{error.message} ({backbone.name})",
+            place=error.place,
+            value=error.value,
+            hint=error.hint,
+        ) from None
+    assert isinstance(config.insertion, int)
+    return Block(
+        site=config.insertion,
+        memory=config.memory,
+        mixer=config.mixer,
+        writeback=config.writeback,
+        scope=config.scope,
+        gradient_scale=config.gradient_scale,
+        conditioning=config.conditioning,
+        width=config.width,
+        lr_multiplier=study.block.lr_multiplier,
+        control=config.control,
+        recipes=tuple(sorted(recipes(config).items())),
+    )
+
+
+def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
+    """Arms, merged points and families of a study on its backbones (none of it needs torch)."""
+    kept: dict[tuple[Block, ...], Point] = {}
+    stands_for: list[tuple[Point, Point]] = []
+    notes: list[str] = []
+    for point in points(study):
+        blocks = tuple(block_at(study, point, backbone) for backbone in backbones)
+        same = kept.setdefault(blocks, point)
+        stands_for.append((point, same))
+        if same is not point:
+            notes.append(
+                f"{label(study, point)} is the same mechanism as {label(study, same)} on every "
+                "backbone: one arm"
+            )
+    for i, backbone in enumerate(backbones):
+        for a, b in itertools.combinations(kept, 2):
+            if a[i] == b[i]:
+                notes.append(
+                    f"{label(study, kept[a])} and {label(study, kept[b])} are the same mechanism "
+                    f"on {backbone.name}: one run there"
+                )
+    arms: list[Arm] = []
+    for adapter in study.adapters:
+        arms.append(Arm(adapter, adapter, adapter, None))
+        arms += [arm_at(study, adapter, point) for point in kept.values()]
+    return Design(
+        arms=tuple(arms),
+        primary=tuple(primary_family(study, stands_for)),
+        secondary=tuple(
+            Contrast(arm.name, {arm.name: 1.0, arm.adapter: -1.0}, "arm")
+            for arm in arms
+            if not arm.is_baseline
+        ),
+        notes=tuple(notes),
+    )
+
+
+def unadapted_arm() -> Arm:
+    """The backbone as it is; scored beside the arms for reference, no part of any family."""
+    return Arm(UNADAPTED, UNADAPTED, UNADAPTED, None)
+
+
+def label(study: Study, point: Point) -> str:
+    """The varied levels of a point for people: ``early · 4``, or one ``axis=level`` where each
+    axis is varied in turn."""
+    texts = {axis: AXES[axis].text(point[axis]) for axis in study.axes}
+    if study.design == ONE_AT_A_TIME:
+        moved = [axis for axis in study.axes if point[axis] != study.levels[axis][0]]
+        return f"{moved[0]}={texts[moved[0]]}" if moved else "default point"
+    return " · ".join(texts.values())
+
+
+def arm_at(study: Study, adapter: str, point: Point) -> Arm:
+    """The arm of an adapter with the block at a point."""
+    levels = "/".join(f"{axis}={AXES[axis].text(point[axis])}" for axis in study.axes)
+    prefix = f"{adapter} + " if len(study.adapters) > 1 else ""
+    return Arm(f"{adapter}+talan/{levels}", prefix + label(study, point), adapter, point)
+
+
+def primary_family(study: Study, stands_for: Sequence[tuple[Point, Point]]) -> list[Contrast]:
+    """ "Mechanism present" for each adapter, then each axis's levels against its reference level.
+
+    The mean over design points counts a merged point as often as it was declared, so that a
+    level's mean is over the same other levels as its reference's.
+    """
+    family = []
+    for adapter in study.adapters:
+        suffix = f" ({adapter})" if len(study.adapters) > 1 else ""
+        weights = _mean(study, [adapter], [same for _, same in stands_for])
+        weights[adapter] = -1.0
+        family.append(Contrast(f"mechanism present{suffix}", weights, "mechanism"))
+    for axis in study.axes:
+        reference, *others = study.levels[axis]
+        for level in others:
+            weights = _level_contrast(study, stands_for, axis, level, reference)
+            if weights:
+                text = AXES[axis].text
+                family.append(
+                    Contrast(f"{axis}: {text(level)} vs {text(reference)}", weights, axis)
+                )
+    return family
+
+
+def _level_contrast(
+    study: Study,
+    stands_for: Sequence[tuple[Point, Point]],
+    axis: str,
+    level: Level,
+    reference: Level,
+) -> dict[str, float]:
+    def others_at_reference(point: Point) -> bool:
+        return study.design != ONE_AT_A_TIME or all(
+            point[other] == study.levels[other][0] for other in study.axes if other != axis
+        )
+
+    at_level, at_reference = (
+        _mean(
+            study,
+            study.adapters,
+            [s for p, s in stands_for if p[axis] == wanted and others_at_reference(p)],
+        )
+        for wanted in (level, reference)
+    )
+    weights = {
+        arm: at_level.get(arm, 0.0) - at_reference.get(arm, 0.0)
+        for arm in [*at_level, *(arm for arm in at_reference if arm not in at_level)]
+    }
+    return {arm: weight for arm, weight in weights.items() if abs(weight) > 1e-12}
+
+
+def _mean(study: Study, adapters: Sequence[str], chosen: Sequence[Point]) -> dict[str, float]:
+    """Equal weights over the arms of ``chosen`` points with each of ``adapters``."""
+    weights: dict[str, float] = {}
+    share = 1.0 / (len(chosen) * len(adapters))
+    for adapter in adapters:
+        for point in chosen:
+            name = arm_at(study, adapter, point).name
+            weights[name] = weights.get(name, 0.0) + share
+    return weights

@@ -1,0 +1,4 @@
+"""Versions of our own arithmetic that enter the identity of runs."""
+
+TRAIN_RECIPE = 1
+"""Raised when the training loop's or the scoring's arithmetic changes."""
