@@ -1,1 +1,1 @@
-"""Paired ablation studies: design, runs, records, reports. Start with ``python -m ablate --help``."""
+"""Paired ablation studies: design, runs, records, reports. See ``python -m ablate --help``."""

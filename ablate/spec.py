@@ -23,7 +23,7 @@ UNADAPTED = "unadapted"
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone as a run needs it: name for people, path or hub id to load, digest for identity."""
+    """A backbone as a run needs it: name for people, where to load it from, digest for identity."""
 
     name: str
     source: str

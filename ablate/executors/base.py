@@ -1,0 +1,47 @@
+"""What the driver asks of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ablate.result import RunResult
+from ablate.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that came to no outcome through the machine's fault: crash, kill, out of memory."""
+
+    key: str
+    reason: str
+
+
+Outcome = RunResult | Failure
+
+
+class Executor(Protocol):
+    """Executes groups of runs that share backbone and tensor shapes (a group of one is fine).
+
+    Rules: ``submit`` never blocks on a run and may only be called while ``free`` is positive; each
+    submitted key comes back from ``poll`` exactly once, as a result or a failure; the executor
+    never retries (the ledger counts attempts); after ``close`` no worker is left.
+    """
+
+    @property
+    def free(self) -> int:
+        """How many groups can be submitted now."""
+        ...
+
+    def submit(self, specs: Sequence[RunSpec]) -> None:
+        """Start a group."""
+        ...
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Outcomes since the last call; waits up to ``timeout`` seconds for the first one."""
+        ...
+
+    def close(self) -> None:
+        """Stop all workers, whatever they are doing."""
+        ...

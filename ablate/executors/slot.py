@@ -1,0 +1,68 @@
+"""A worker process: ``python -m ablate.executors.slot MODULE:FUNCTION [PLUGIN ...]``.
+
+Reads groups of RunSpecs from standard input, one line of JSON each, and writes one line per result.
+A thread of its own reads, so that the end of the input (the driver has died) ends the process even
+during a run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+
+from ablate.spec import RunSpec
+
+
+def main(work: str, plugins: list[str]) -> None:
+    """Serve groups until the input ends."""
+    # results alone may reach the driver: whatever a library prints goes to standard error
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    groups: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(groups,), daemon=True).start()
+    for plugin in plugins:
+        importlib.import_module(plugin)
+    module, _, function = work.partition(":")
+    _single_thread()
+    execute = getattr(importlib.import_module(module), function)
+    while True:
+        specs = [RunSpec.from_json(json.dumps(data)) for data in json.loads(groups.get())]
+        try:
+            lines = [result.to_json() for result in execute(specs)]
+        except Exception as error:
+            reason = _reason(error)
+            lines = [json.dumps({"key": spec.key, "failure": reason}) for spec in specs]
+        for line in lines:
+            results.write(line + "\n")
+        results.flush()
+
+
+def _read(groups: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        groups.put(line)
+    os._exit(0)
+
+
+def _single_thread() -> None:
+    """Two torch threads beside a busy core stall each other; slots are the parallelism."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _reason(error: Exception) -> str:
+    """One line for the ledger; the traceback goes to standard error."""
+    traceback.print_exception(error)
+    kind = "out of memory" if "memory" in f"{type(error).__name__}".lower() else "crash"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(where.filename)}:{where.lineno}"
+    return f"{kind}: {type(error).__name__}: {error} ({place})"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

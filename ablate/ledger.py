@@ -1,0 +1,299 @@
+"""The ledger: the source of truth about runs, one SQLite file, written by the driver alone.
+
+States of a run::
+
+    waiting --claim--> running --finish--> done | diverged      (outcomes: final)
+                       running --fail----> waiting              (crash, out of memory: retried)
+                       running --fail----> failed               (attempts used up)
+                       running --release-> waiting              (interrupted; not an attempt)
+    failed  --add----> waiting                                  (the next command tries again)
+
+``finish`` writes state and scores in one transaction, so a killed driver loses at most the runs in
+flight: those are found ``running`` at the next start and released. Scores belong to (run, benchmark
+digest); a finished run asked for a benchmark it lacks becomes ``waiting`` again. A diverged run has
+a reason and never a score.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ablate.errors import AblateError
+from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
+from ablate.spec import RunSpec, content_key
+
+SCHEMA_VERSION = 1
+WAITING, RUNNING, FAILED = "waiting", "running", "failed"
+STATES = (WAITING, RUNNING, DONE, DIVERGED, FAILED)
+MAX_ATTEMPTS = 3
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE run (
+    key TEXT PRIMARY KEY, spec TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+    reason TEXT NOT NULL, cost TEXT, losses TEXT, environment TEXT, finished REAL
+) WITHOUT ROWID;
+CREATE TABLE score (
+    key TEXT NOT NULL REFERENCES run(key), benchmark TEXT NOT NULL, digest TEXT NOT NULL,
+    n_items INTEGER NOT NULL, score REAL NOT NULL, loglik REAL NOT NULL, items BLOB NOT NULL,
+    PRIMARY KEY (key, digest)
+) WITHOUT ROWID;
+CREATE TABLE environment (id TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE report (
+    design TEXT NOT NULL, study TEXT NOT NULL, seeds TEXT NOT NULL, written REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the ledger knows of a run."""
+
+    key: str
+    spec: RunSpec
+    state: str
+    attempts: int
+    reason: str
+    cost: Cost | None
+    losses: tuple[float, ...]
+    environment: str
+    finished: float | None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report that somebody may have read: the seeds it showed, and when."""
+
+    study: str
+    seeds: tuple[int, ...]
+    written: float
+
+
+class Ledger:
+    """An open ledger. Use :func:`open_ledger`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def add(self, specs: Mapping[str, RunSpec]) -> None:
+        """Enter runs that are new; let failed ones, and ones that lack a score, wait again."""
+        have = self.scored(specs)
+        with self._transaction():
+            for key, spec in specs.items():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO run VALUES (?, ?, ?, 0, '', NULL, NULL, NULL, NULL)",
+                    (key, spec.to_json(), WAITING),
+                )
+                self._db.execute(
+                    "UPDATE run SET state = ?, attempts = 0 WHERE key = ? AND state = ?",
+                    (WAITING, key, FAILED),
+                )
+                wanted = {part.digest for part in spec.benchmarks}
+                if not wanted <= have.get(key, set()):
+                    self._db.execute(
+                        "UPDATE run SET spec = ?, state = ? WHERE key = ? AND state IN (?, ?)",
+                        (spec.to_json(), WAITING, key, DONE, WAITING),
+                    )
+
+    def release_running(self) -> int:
+        """Runs a dead driver left ``running`` wait again; returns how many."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "UPDATE run SET state = ? WHERE state = ?", (WAITING, RUNNING)
+            )
+            return cursor.rowcount
+
+    def claim(self, key: str) -> None:
+        """``waiting`` to ``running``."""
+        self._move(key, WAITING, RUNNING)
+
+    def release(self, key: str) -> None:
+        """``running`` to ``waiting`` without counting an attempt."""
+        self._move(key, RUNNING, WAITING)
+
+    def _move(self, key: str, old: str, new: str) -> None:
+        with self._transaction():
+            cursor = self._db.execute(
+                "UPDATE run SET state = ? WHERE key = ? AND state = ?", (new, key, old)
+            )
+            if cursor.rowcount != 1:
+                raise RuntimeError(f"run {key} is not {old}")
+
+    def finish(self, result: RunResult) -> None:
+        """Record an outcome, done or diverged, with its scores, in one transaction."""
+        environment = content_key(result.environment)
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO environment VALUES (?, ?)",
+                (environment, json.dumps(result.environment, sort_keys=True)),
+            )
+            self._db.execute(
+                "UPDATE run SET state = ?, attempts = attempts + 1, reason = ?, cost = ?, "
+                "losses = ?, environment = ?, finished = ? WHERE key = ?",
+                (
+                    result.outcome,
+                    result.reason,
+                    json.dumps(asdict(result.cost)),
+                    json.dumps([repr(loss) for loss in result.losses]),
+                    environment,
+                    time.time(),
+                    result.key,
+                ),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (result.key, s.benchmark, s.digest, s.n_items, s.score, s.mean_loglik, s.pack())
+                    for s in result.scores
+                ],
+            )
+
+    def fail(self, key: str, reason: str) -> str:
+        """Count a failed attempt; the run waits for the next one or has failed. Returns which."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE run SET attempts = attempts + 1, reason = ?, "
+                "state = CASE WHEN attempts + 1 < ? THEN ? ELSE ? END WHERE key = ?",
+                (reason, MAX_ATTEMPTS, WAITING, FAILED, key),
+            )
+        return self.records([key])[key].state
+
+    def records(self, keys: Iterable[str]) -> dict[str, RunRecord]:
+        """The records of those of ``keys`` that the ledger has, in the order of ``keys``."""
+        rows = self._select("SELECT * FROM run", keys)
+        found = {}
+        for key, spec, state, attempts, reason, cost, losses, environment, finished in rows:
+            found[key] = RunRecord(
+                key,
+                RunSpec.from_json(spec),
+                state,
+                attempts,
+                reason,
+                Cost(**json.loads(cost)) if cost else None,
+                tuple(float(loss) for loss in json.loads(losses or "[]")),
+                environment or "",
+                finished,
+            )
+        return found
+
+    def states(self, keys: Iterable[str]) -> dict[str, str]:
+        """The state of those of ``keys`` that the ledger has."""
+        return dict(self._select("SELECT key, state FROM run", keys))
+
+    def scored(self, keys: Iterable[str]) -> dict[str, set[str]]:
+        """The digests of the benchmarks that each run has a score for."""
+        found: dict[str, set[str]] = {}
+        for key, digest in self._select("SELECT key, digest FROM score", keys):
+            found.setdefault(key, set()).add(digest)
+        return found
+
+    def scores(self, keys: Iterable[str]) -> dict[tuple[str, str], Score]:
+        """Scores with their items by (run key, benchmark digest)."""
+        rows = self._select("SELECT key, benchmark, digest, n_items, items FROM score", keys)
+        return {
+            (key, digest): Score.unpack(benchmark, digest, n, items)
+            for key, benchmark, digest, n, items in rows
+        }
+
+    def environments(self) -> dict[str, dict[str, str]]:
+        """Recorded environments by id."""
+        rows = self._db.execute("SELECT id, content FROM environment")
+        return {name: json.loads(content) for name, content in rows}
+
+    def seconds(self) -> list[tuple[RunSpec, float]]:
+        """Spec and total seconds of finished runs, for estimates of time."""
+        sql = "SELECT spec, cost FROM run WHERE cost IS NOT NULL"
+        return [
+            (RunSpec.from_json(spec), data["train_seconds"] + data["eval_seconds"])
+            for spec, cost in self._db.execute(sql)
+            for data in [json.loads(cost)]
+        ]
+
+    def reported(self, design: str) -> list[Reported]:
+        """Earlier reports of a design, oldest first."""
+        rows = self._db.execute(
+            "SELECT study, seeds, written FROM report WHERE design = ? ORDER BY written", (design,)
+        )
+        return [Reported(study, tuple(json.loads(seeds)), at) for study, seeds, at in rows]
+
+    def add_report(self, design: str, study: str, seeds: Sequence[int]) -> None:
+        """Remember that a report was written, once per set of seeds."""
+        if any(seen.seeds == tuple(seeds) for seen in self.reported(design)):
+            return
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO report VALUES (?, ?, ?, ?)",
+                (design, study, json.dumps(list(seeds)), time.time()),
+            )
+
+    def _select(self, sql: str, keys: Iterable[str]) -> list[tuple]:
+        """Rows of a table for ``keys``, in their order; asks in blocks below SQLite's limit."""
+        wanted = list(keys)
+        rows: list[tuple] = []
+        for start in range(0, len(wanted), 500):
+            block = wanted[start : start + 500]
+            marks = ",".join("?" * len(block))
+            rows += self._db.execute(f"{sql} WHERE key IN ({marks})", block).fetchall()
+        place = {key: i for i, key in enumerate(wanted)}
+        return sorted(rows, key=lambda row: place[row[0]])
+
+
+def open_ledger(path: Path, *, read_only: bool = False) -> Ledger:
+    """Open the ledger at ``path``, making a new one if there is none and it is not ``read_only``.
+
+    Raises:
+        AblateError: not a ledger, damaged (never overwritten), or of a newer schema.
+    """
+    new = not path.exists()
+    hint = "move it away to start afresh, or restore it from a backup; nothing was changed"
+    try:
+        if read_only:
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        else:
+            connection = sqlite3.connect(path, isolation_level=None)
+        if new:
+            connection.executescript(
+                f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
+            )
+        check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        row = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            raise AblateError("the file is no ledger", place=str(path), hint=hint) from None
+        raise AblateError(f"cannot open the ledger: {error}", place=str(path)) from None
+    except sqlite3.DatabaseError as error:
+        raise AblateError(f"the ledger is damaged ({error})", place=str(path), hint=hint) from None
+    if check != "ok":
+        raise AblateError(f"the ledger is damaged ({check})", place=str(path), hint=hint)
+    if row is None or not str(row[0]).isdigit():
+        raise AblateError("the file is no ledger", place=str(path), hint=hint)
+    if int(row[0]) > SCHEMA_VERSION:
+        raise AblateError(
+            f"the ledger has schema {row[0]}, this version knows up to {SCHEMA_VERSION}",
+            place=str(path),
+            hint="update this package, or choose another home",
+        )
+    if not read_only:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+    return Ledger(connection)
