@@ -1,0 +1,70 @@
+"""Mixers: how slots exchange information.
+
+The contract: `forward(slots)` maps (..., M, r) to the same shape, treats every leading index
+alone (no statistics over batch or time: they would leak), draws nothing, and is differentiable.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from talan.memory import normal
+from talan.registry import Shape, mixer
+
+# Hidden width of the token-mixing MLP, the same for every number of slots (chosen).
+HIDDEN = 16
+
+
+@mixer("none")
+class NoMixer(nn.Module):
+    """The identity."""
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+
+    def forward(self, slots: Tensor) -> Tensor:
+        """Return `slots` (..., M, r) as they are."""
+        return slots
+
+
+@mixer("mlp")
+class TokenMixingMLP(nn.Module):
+    """slots + W2 gelu(W1 norm(slots)), W1 and W2 acting over the slot index.
+
+    Token mixing after Tolstikhin et al. 2021 (MLP-Mixer), section 2; root-mean-square norm
+    without weights, hidden width and initialisation are chosen.
+    """
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.inlet = nn.Parameter(normal((HIDDEN, shape.slots), shape.slots**-0.5, generator))
+        self.inlet_bias = nn.Parameter(torch.zeros(HIDDEN, device=generator.device))
+        self.outlet = nn.Parameter(normal((shape.slots, HIDDEN), HIDDEN**-0.5, generator))
+
+    def forward(self, slots: Tensor) -> Tensor:
+        """Mix `slots` (..., M, r) over M."""
+        columns = F.rms_norm(slots, slots.shape[-1:]).transpose(-1, -2)
+        hidden = F.gelu(F.linear(columns, self.inlet, self.inlet_bias))
+        return slots + F.linear(hidden, self.outlet).transpose(-1, -2)
+
+
+@mixer("attention")
+class SlotAttention(nn.Module):
+    """slots + V softmax(Q K^T / sqrt(r)) over the slot index: one head, one layer.
+
+    Scaled dot-product attention of Vaswani et al. 2017, section 3.2.1, on root-mean-square
+    normalised slots; an output projection would be absorbed by V. One head is chosen.
+    """
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        inner = shape.inner
+        self.query_key_value = nn.Parameter(normal((3 * inner, inner), inner**-0.5, generator))
+
+    def forward(self, slots: Tensor) -> Tensor:
+        """Mix `slots` (..., M, r) over M."""
+        normed = F.rms_norm(slots, slots.shape[-1:])
+        query, key, value = F.linear(normed, self.query_key_value).chunk(3, dim=-1)
+        return slots + F.scaled_dot_product_attention(query, key, value)
