@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ablate.errors import AblateError
 from ablate.spec import UNADAPTED, Backbone, Block
 from ablate.study import ONE_AT_A_TIME, Study
+from stats.contrast import Contrast, versus
 from talan.axes import AXES, Level
 from talan.config import TalanConfig, canonical, recipes
 from talan.errors import TalanError
@@ -41,16 +42,6 @@ class Arm:
         if self.point is None:
             return dict.fromkeys(AXES, "")
         return {axis: AXES[axis].text(self.point[axis]) for axis in AXES}
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Weights over arms that sum to zero: what a number estimates. ``group`` is ``mechanism`` or
-    the axis whose levels it compares."""
-
-    name: str
-    weights: Mapping[str, float]
-    group: str
 
 
 @dataclass(frozen=True)
@@ -143,11 +134,7 @@ def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
     return Design(
         arms=tuple(arms),
         primary=tuple(primary_family(study, stands_for)),
-        secondary=tuple(
-            Contrast(arm.name, {arm.name: 1.0, arm.adapter: -1.0}, "arm")
-            for arm in arms
-            if not arm.is_baseline
-        ),
+        secondary=tuple(versus(arm.name, arm.adapter) for arm in arms if not arm.is_baseline),
         notes=tuple(notes),
     )
 

@@ -1,9 +1,9 @@
 """Process slots on this machine.
 
-Importing torch and transformers costs seconds, so a slot lives long: it reads a group of RunSpecs as
-one line of JSON from its standard input and writes one line per result. When the driver dies, the
-slot's input ends and the slot exits, even in the middle of a run. A slot that dies is started anew
-and its runs come back as failures.
+Importing torch and transformers costs seconds, so a slot lives long: it reads a group of RunSpecs
+as one line of JSON from its standard input and writes one line per result. When the driver dies,
+the slot's input ends and the slot exits, even in the middle of a run. A slot that dies is started
+anew and its runs come back as failures.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from ablate.spec import RunSpec
 
 WORK = "ablate.worker:execute"
 """The function a slot calls with the RunSpecs of a group."""
+
+
+IDLE_DEATHS = 3
+"""So many slots in a row may die without having had a run, before the executor gives up."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class LocalExecutor:
         self._selector = selectors.DefaultSelector()
         self._pending: list[Outcome] = []
         self._slots: list[_Slot] = []
+        self._idle_deaths = 0
         for _ in range(workers):
             self._start()
 
@@ -110,6 +115,12 @@ class LocalExecutor:
         assert slot.process.stdout is not None
         self._selector.unregister(slot.process.stdout)
         self._slots.remove(slot)
+        self._idle_deaths = 0 if slot.keys else self._idle_deaths + 1
+        if self._idle_deaths > IDLE_DEATHS:
+            raise RuntimeError(
+                f"worker processes end before they take a run ({_death(slot.process.wait())}); "
+                f"try: {' '.join(self._command)}"
+            )
         reason = _death(slot.process.wait())
         self._pending += [Failure(key, reason) for key in slot.keys]
         _close_pipes(slot.process)

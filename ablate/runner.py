@@ -1,0 +1,121 @@
+"""The driver's loop: give waiting runs to the executor, write what comes back to the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.executors.base import Executor, Failure, Outcome
+from ablate.ledger import FAILED, WAITING, Ledger
+from ablate.progress import Reporter
+from ablate.result import DIVERGED, RunResult
+from ablate.spec import RunSpec
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one command did: runs that ended done, diverged, failed."""
+
+    trained: int
+    diverged: int
+    failed: int
+
+
+def run_waiting(
+    specs: Mapping[str, RunSpec],
+    labels: Mapping[str, str],
+    ledger: Ledger,
+    executor: Executor,
+    reporter: Reporter,
+    on_result: Callable[[RunResult], None] = lambda result: None,
+    idle: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Execute every waiting run of ``specs`` until each has an outcome or has failed.
+
+    On any exception (Ctrl-C included) the runs in flight go back to waiting, uncounted.
+
+    Args:
+        specs: the study's runs by key, in the order in which they should start.
+        labels: what to show for each key.
+        ledger: entered runs; only this function moves their states meanwhile.
+        executor: executes groups; closing it is the caller's task.
+        reporter: told of each end.
+        on_result: called with each outcome once the ledger has it.
+        idle: called whenever nothing came back within a poll, for work that can wait.
+    """
+    states = ledger.states(specs)
+    queue = [key for key in specs if states[key] == WAITING]
+    total = len(queue)
+    flying: dict[str, RunSpec] = {}
+    ended = {DIVERGED: 0, FAILED: 0, "done": 0}
+    started = time.monotonic()
+    try:
+        while queue or flying:
+            while queue and executor.free:
+                key = queue.pop(0)
+                ledger.claim(key)
+                flying[key] = specs[key]
+                executor.submit([specs[key]])
+            outcomes = executor.poll(POLL_SECONDS)
+            for outcome in outcomes:
+                del flying[outcome.key]
+                state = _record(outcome, ledger)
+                if state == WAITING:
+                    queue.append(outcome.key)
+                    continue
+                ended[state] += 1
+                if isinstance(outcome, RunResult):
+                    on_result(outcome)
+                done = sum(ended.values())
+                elapsed = time.monotonic() - started
+                reporter.update(
+                    done,
+                    ended[DIVERGED] + ended[FAILED],
+                    labels.get(outcome.key, outcome.key),
+                    elapsed / done * (total - done),
+                )
+            if not outcomes:
+                idle()
+    except BaseException:
+        for key in flying:
+            ledger.release(key)
+        raise
+    return Tally(ended["done"], ended[DIVERGED], ended[FAILED])
+
+
+def _record(outcome: Outcome, ledger: Ledger) -> str:
+    if isinstance(outcome, Failure):
+        return ledger.fail(outcome.key, outcome.reason)
+    ledger.finish(outcome)
+    return outcome.outcome
+
+
+def expected_seconds(
+    specs: Sequence[RunSpec], measured: Sequence[tuple[RunSpec, float]], workers: int
+) -> tuple[float | None, str]:
+    """Expected wall time of ``specs`` on ``workers`` slots, and its basis.
+
+    The median of measured runs of the same backbone and training length, else of that backbone's
+    per-step time, else nothing.
+    """
+    if not specs:
+        return 0.0, "nothing to run"
+    total = 0.0
+    used = 0
+    for spec in specs:
+        same = sorted(
+            seconds
+            for other, seconds in measured
+            if other.backbone.digest == spec.backbone.digest
+            and (other.adapter, other.hp, other.block is None)
+            == (spec.adapter, spec.hp, spec.block is None)
+        )
+        if not same:
+            return None, "no run like these has been measured in this home"
+        total += same[len(same) // 2]
+        used = max(used, len(same))
+    basis = f"ledger median of up to {used} like runs each, {workers} at a time"
+    return total / workers, basis
