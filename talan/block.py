@@ -61,8 +61,9 @@ class Reader(nn.Module):
         query = tokens @ self.query.T / math.sqrt(tokens.shape[-1])
         if not per_token:
             return (query @ slots.transpose(-1, -2)).softmax(-1) @ slots
-        weights = (slots @ query[..., None]).softmax(-2)
-        return (weights.transpose(-1, -2) @ slots)[..., 0, :]
+        # Elementwise: B T matrix products of a few slots each take three times as long on a CPU.
+        weights = (slots * query[..., None, :]).sum(-1).softmax(-1)
+        return (slots * weights[..., None]).sum(-2)
 
 
 class Projection(nn.Module):

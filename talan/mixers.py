@@ -31,10 +31,11 @@ class NoMixer(nn.Module):
 
 @mixer("mlp")
 class TokenMixingMLP(nn.Module):
-    """slots + W2 gelu(W1 norm(slots)), W1 and W2 acting over the slot index.
+    """slots + W2 gelu(W1 slots + b), W1 and W2 acting over the slot index.
 
-    Token mixing after Tolstikhin et al. 2021 (MLP-Mixer), section 2; root-mean-square norm
-    without weights, hidden width and initialisation are chosen.
+    Token mixing after Tolstikhin et al. 2021 (MLP-Mixer), section 2. No norm goes before it,
+    unlike there: slots are weighted means of projections of a normalised stream, so their size
+    is bounded already. That, the hidden width and the initialisation are chosen.
     """
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
@@ -45,8 +46,7 @@ class TokenMixingMLP(nn.Module):
 
     def forward(self, slots: Tensor) -> Tensor:
         """Mix `slots` (..., M, r) over M."""
-        columns = F.rms_norm(slots, slots.shape[-1:]).transpose(-1, -2)
-        hidden = F.gelu(F.linear(columns, self.inlet, self.inlet_bias))
+        hidden = F.gelu(F.linear(slots.transpose(-1, -2), self.inlet, self.inlet_bias))
         return slots + F.linear(hidden, self.outlet).transpose(-1, -2)
 
 
@@ -54,8 +54,9 @@ class TokenMixingMLP(nn.Module):
 class SlotAttention(nn.Module):
     """slots + V softmax(Q K^T / sqrt(r)) over the slot index: one head, one layer.
 
-    Scaled dot-product attention of Vaswani et al. 2017, section 3.2.1, on root-mean-square
-    normalised slots; an output projection would be absorbed by V. One head is chosen.
+    Scaled dot-product attention of Vaswani et al. 2017, section 3.2.1, without a norm for the
+    reason given at `TokenMixingMLP`; an output projection would be absorbed by V. One head is
+    chosen.
     """
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
@@ -65,6 +66,5 @@ class SlotAttention(nn.Module):
 
     def forward(self, slots: Tensor) -> Tensor:
         """Mix `slots` (..., M, r) over M."""
-        normed = F.rms_norm(slots, slots.shape[-1:])
-        query, key, value = F.linear(normed, self.query_key_value).chunk(3, dim=-1)
+        query, key, value = F.linear(slots, self.query_key_value).chunk(3, dim=-1)
         return slots + F.scaled_dot_product_attention(query, key, value)
