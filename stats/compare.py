@@ -1,0 +1,239 @@
+"""The paired analysis of a table: contrasts in cells and averaged over cells, as two families."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+
+import numpy as np
+
+from stats.bootstrap import bootstrap_t
+from stats.contrast import Contrast
+from stats.effect import effect_size
+from stats.errors import StatsError
+from stats.family import MAX_T, correct
+from stats.paired import check_level, paired_t
+from stats.prepare import (
+    Limits,
+    Prepared,
+    Room,
+    averaged,
+    broken_runs,
+    cell_indices,
+    check_contrasts,
+    check_limits,
+    in_cell,
+)
+from stats.result import Comparison, Effect, Family
+from stats.signflip import N_RESAMPLES, sign_flips
+from stats.table import Key, PairedTable
+from stats.verdict import decide, pairs_needed
+
+
+def compare(
+    table: PairedTable,
+    *,
+    cells: Sequence[Contrast],
+    primary: Sequence[Contrast],
+    average_over: Sequence[Key] | None = None,
+    limits: Limits | None = None,
+    sesoi: float | None = None,
+    alpha: float = 0.05,
+    confidence_level: float = 0.95,
+    n_resamples: int = N_RESAMPLES,
+    rng: int | np.random.Generator = 0,
+) -> Comparison:
+    """Test every ``cells`` contrast in every cell, and every ``primary`` contrast averaged.
+
+    Two families, each corrected over all its tests (see ``family.correct``). Averages go over the
+    cells in ``average_over`` (keys in the order of ``table.cell``; None: all cells): benchmarks
+    within the pair first, then pairs within a group, then groups; the groups are the columns that
+    pairs and cells share, such as the backbone. A contrast skips a cell in which one of its arms
+    has no row at all: it was not run there.
+
+    ``sesoi`` and ``limits`` (cell -> chance and maximum) are in reported units, that is in points
+    when the table is in percent. A cell whose baseline mean is within 2 x sesoi of a limit has no
+    room, and so has an average over such a cell.
+
+    Raises StatsError for unknown arms and cells, two contrasts of one name in a family, values out
+    of range, a table in which no contrast has two pairs, and pairs that lack a cell of an average
+    (unless the table allows failed runs: then they are broken pairs).
+    """
+    _check_arguments(sesoi, alpha, confidence_level, n_resamples)
+    scores = table.scores()
+    for contrasts, place in ((cells, "cells"), (primary, "primary")):
+        check_contrasts(contrasts, scores, place)
+    chosen = cell_indices(average_over, scores, table, "average_over")
+    check_limits(limits or {}, table)
+    room = Room(limits or {}, sesoi)
+    per_cell = [
+        test
+        for c in range(len(scores.cells))
+        for contrast in cells
+        if (test := in_cell(contrast, c, scores, room)) is not None
+    ]
+    means = [averaged(contrast, chosen, table, scores, room) for contrast in primary]
+    if not any(max((g.size for g in t.sample.values), default=0) > 1 for t in per_cell + means):
+        raise StatsError(
+            "no contrast has two complete pairs, so no inference is possible",
+            place="table",
+            hint="add pairs (6 or more let an exact test reach .05)",
+        )
+    seed = int(rng) if not isinstance(rng, np.random.Generator) else None
+    streams = np.random.default_rng(rng).spawn(2)
+    families: dict[str, Family] = {}
+    effects = []
+    for name, tests, stream in zip(("cells", "primary"), (per_cell, means), streams, strict=True):
+        done, families[name] = _family(
+            tests, table, sesoi, alpha, confidence_level, n_resamples, stream
+        )
+        effects.append(done)
+    used = {arm for contrast in (*cells, *primary) for arm in contrast.weights}
+    return Comparison(
+        cells=effects[0],
+        primary=effects[1],
+        families=families,
+        alpha=alpha,
+        sesoi=sesoi,
+        confidence_level=confidence_level,
+        n_resamples=n_resamples,
+        rng_seed=seed,
+        broken=broken_runs(scores, table, used),
+        versions=_versions(),
+        units=table.units,
+    )
+
+
+def _family(
+    tests: list[Prepared],
+    table: PairedTable,
+    sesoi: float | None,
+    alpha: float,
+    confidence_level: float,
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> tuple[tuple[Effect, ...], Family]:
+    flips, boots = rng.spawn(2)
+    ts = [paired_t(test.sample, confidence_level=confidence_level) for test in tests]
+    inside = [i for i, test in enumerate(tests) if not test.sample.is_zero]
+    tested = [i for i in inside if not math.isnan(ts[i].t)]
+    fixed = correct(
+        [tests[i].sample for i in inside],
+        [ts[i].p for i in inside],
+        [ts[i].df for i in inside],
+        alpha=alpha,
+        n_resamples=n_resamples,
+        rng=flips,
+    )
+    place = {i: k for k, i in enumerate(inside)}
+    singles = dict(
+        zip(
+            tested,
+            sign_flips([tests[i].sample for i in tested], n_resamples=n_resamples, rng=flips),
+            strict=True,
+        )
+    )
+    out = []
+    for i, (test, t, stream) in enumerate(zip(tests, ts, boots.spawn(len(tests)), strict=True)):
+        k, defined = place.get(i), i in singles
+        critical = float(fixed.critical[k]) if k is not None and defined else math.nan
+        low, high = t.mean - critical * t.se, t.mean + critical * t.se
+        p_adjusted = math.nan if k is None else float(fixed.p_adjusted[k])
+        if defined and fixed.method[place[i]] == MAX_T:
+            # Max-T counts a flip without spread as 0, the single test as extreme (see family).
+            p_adjusted = max(p_adjusted, singles[i].p)
+        verdict, also = decide(
+            delta=t.mean,
+            p_adjusted=p_adjusted,
+            low=low,
+            high=high,
+            alpha=alpha,
+            sesoi=sesoi,
+            undefined=k is not None and not defined,
+            identical=k is None,
+            no_room=test.no_room,
+        )
+        boot = bootstrap_t(
+            test.sample, confidence_level=confidence_level, n_resamples=n_resamples, rng=stream
+        )
+        size = effect_size(test.sample, confidence_level)
+        needed = None
+        if sesoi is not None and defined:
+            needed = pairs_needed(
+                t.sd, t.n, sesoi, alpha / len(inside), df=t.df, groups=len(test.sample.values)
+            )
+        out.append(
+            Effect(
+                name=test.contrast.name,
+                group=test.contrast.group,
+                cell=None if test.cell is None else dict(zip(table.cell, test.cell, strict=True)),
+                arm=", ".join(test.contrast.arms),
+                baseline=", ".join(test.contrast.baselines),
+                estimand=_estimand(test, table),
+                n_pairs=t.n,
+                n_broken=test.n_broken,
+                mean_baseline=test.mean_baseline,
+                mean_arm=test.mean_arm,
+                delta=t.mean,
+                ci_low=t.ci_low,
+                ci_high=t.ci_high,
+                t=t.t,
+                df=t.df,
+                p=t.p,
+                p_signflip=singles[i].p if defined else math.nan,
+                p_adjusted=p_adjusted,
+                p_adjusted_method="" if k is None else fixed.method[k],
+                simultaneous_low=low,
+                simultaneous_high=high,
+                boot_low=boot.low,
+                boot_high=boot.high,
+                dz=size.dz,
+                dz_low=size.low,
+                dz_high=size.high,
+                sd=t.sd,
+                verdict=verdict,
+                also=also,
+                no_room=test.no_room,
+                pairs_needed=needed,
+            )
+        )
+    methods = tuple(sorted(set(fixed.method)))
+    return tuple(out), Family(len(inside), methods, fixed.n_flips, fixed.exact)
+
+
+def _estimand(test: Prepared, table: PairedTable) -> str:
+    what = f"mean over pairs ({', '.join(table.pair)}) of {test.contrast.name}"
+    what += f" minus {', '.join(test.contrast.baselines)}"
+    if test.cell is not None:
+        return f"{what}, in this cell, at its fixed items and hyperparameters"
+    groups = ", ".join(table.groups)
+    then = f", then over {groups} with equal weights" if groups else ""
+    return f"{what}, averaged over these cells within the pair{then}"
+
+
+def _check_arguments(
+    sesoi: float | None, alpha: float, confidence_level: float, n_resamples: int
+) -> None:
+    check_level(alpha, "alpha")
+    check_level(confidence_level)
+    if sesoi is not None and not (0 < sesoi < math.inf):
+        raise StatsError(
+            f"{sesoi} is not a positive number",
+            place="sesoi",
+            value=sesoi,
+            hint="the smallest difference that matters, in the units of the report",
+        )
+    if n_resamples < 20 / alpha:
+        raise StatsError(
+            f"{n_resamples} resamples leave p-values too coarse for alpha = {alpha:g}",
+            place="n_resamples",
+            value=n_resamples,
+            hint=f"take {math.ceil(20 / alpha)} or more",
+        )
+
+
+def _versions() -> dict[str, str]:
+    names = ("numpy", "scipy", "pandas")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}

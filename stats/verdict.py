@@ -1,0 +1,165 @@
+"""Verdicts: one rule, one order of precedence, and the sentence that says each."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from scipy import special
+
+from stats.errors import StatsError
+from stats.noncentral import t_power
+
+if TYPE_CHECKING:
+    from stats.result import Effect
+
+POWER = 0.8
+
+
+class Verdict(StrEnum):
+    """What may be said about a difference, in order of precedence (the first that holds)."""
+
+    UNDEFINED = "undefined"
+    IDENTICAL = "identical"
+    SUPERIOR_AND_MEANINGFUL = "superior-and-meaningful"
+    EQUIVALENT = "equivalent"
+    SUPERIOR = "superior"
+    INFERIOR_AND_MEANINGFUL = "inferior-and-meaningful"
+    INFERIOR = "inferior"
+    INCONCLUSIVE = "inconclusive"
+
+
+def decide(
+    *,
+    delta: float,
+    p_adjusted: float,
+    low: float,
+    high: float,
+    alpha: float,
+    sesoi: float | None = None,
+    undefined: bool = False,
+    identical: bool = False,
+    no_room: bool = False,
+) -> tuple[Verdict, str]:
+    """The verdict, and what else holds ("superior" or "inferior" beside equivalent, "" mostly).
+
+    ``low`` and ``high`` are the ends of the simultaneous 1 - alpha interval of ``delta``, in the
+    units of ``sesoi``. Equivalence asks that whole interval to lie within +-sesoi, which is
+    stricter than two one-sided tests at alpha. ``no_room``: the baseline is so close to chance or
+    to the maximum that a difference of interest could not show; equivalence is then not said.
+    """
+    if undefined:
+        return Verdict.UNDEFINED, ""
+    if identical:
+        return Verdict.IDENTICAL, ""
+    significant = p_adjusted <= alpha
+    better, worse = significant and delta > 0, significant and delta < 0
+    if sesoi is not None:
+        if better and low > sesoi:
+            return Verdict.SUPERIOR_AND_MEANINGFUL, ""
+        if -sesoi < low and high < sesoi and not no_room:
+            return Verdict.EQUIVALENT, "superior" if better else "inferior" if worse else ""
+    if better:
+        return Verdict.SUPERIOR, ""
+    if worse and sesoi is not None and high < -sesoi:
+        return Verdict.INFERIOR_AND_MEANINGFUL, ""
+    return (Verdict.INFERIOR, "") if worse else (Verdict.INCONCLUSIVE, "")
+
+
+def pairs_needed(
+    sd: float, n: int, sesoi: float, alpha: float, *, df: float | None = None, groups: int = 1
+) -> int:
+    """The number of fresh pairs that give 80 % power to find a true difference of ``sesoi``.
+
+    ``sd`` of paired differences was estimated from ``n`` pairs with ``df`` (n - 1 unless given);
+    the plan takes its one-sided upper 80 % confidence limit, sd sqrt(df / chi2_{.2, df}), because
+    a pilot's sd is as often too small as too large. ``alpha`` is the two-sided level of the single
+    test (alpha / tests in a family). ``groups``: pairs are spread evenly over so many groups, and
+    the answer is a multiple of it. The observed difference plays no part: power "at the effect
+    found" says nothing that p did not. Power by the noncentral t.
+
+    Raises StatsError unless sd and sesoi are positive, n >= 2 and 0 < alpha < 1.
+    """
+    for name, ok, value in (
+        ("sd", sd > 0, sd),
+        ("sesoi", sesoi > 0, sesoi),
+        ("n", n >= 2, n),
+        ("alpha", 0 < alpha < 1, alpha),
+    ):
+        if not ok or not math.isfinite(value):
+            raise StatsError(f"{value} is out of range", place=name, value=value)
+    known = n - 1 if df is None else df
+    upper = sd * math.sqrt(known / float(special.chdtri(known, 0.8)))
+
+    def enough(per_group: int) -> bool:
+        total = per_group * groups
+        power = t_power(sesoi / upper * math.sqrt(total), total - groups, alpha)
+        return power >= POWER
+
+    high = 2
+    while not enough(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle > 1 and enough(middle) else (middle, high)
+    return high * groups
+
+
+def describe(effect: Effect, units: str = "score units", sesoi: float | None = None) -> str:
+    """The verdict on an effect as one sentence, the only place where verdicts become prose."""
+    where = " in " + "/".join(effect.cell.values()) if effect.cell else ", averaged over cells"
+    subject = f"{effect.name} against {effect.baseline}{where}"
+    size = f"{effect.delta:+.2f} {units}"
+    if not math.isnan(effect.simultaneous_low):
+        size += f" [{effect.simultaneous_low:+.2f}, {effect.simultaneous_high:+.2f}]"
+    proof = f"adjusted p {format_p(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
+    bound = "" if sesoi is None else amount(sesoi, units)
+    match effect.verdict:
+        case Verdict.UNDEFINED:
+            why = (
+                f"{effect.n_pairs} pairs are too few for a spread"
+                if math.isnan(effect.sd)
+                else f"all {effect.n_pairs} pairs differ by exactly {size}"
+            )
+            return f"{subject}: no test is possible, {why}."
+        case Verdict.IDENTICAL:
+            return f"{subject}: identical scores in all {effect.n_pairs} pairs."
+        case Verdict.SUPERIOR_AND_MEANINGFUL:
+            claim = f"better, and by more than {bound}"
+        case Verdict.INFERIOR_AND_MEANINGFUL:
+            claim = f"worse, and by more than {bound}"
+        case Verdict.SUPERIOR:
+            claim = "better" + (f", though perhaps by less than {bound}" if bound else "")
+        case Verdict.INFERIOR:
+            claim = "worse" + (f", though perhaps by less than {bound}" if bound else "")
+        case Verdict.EQUIVALENT:
+            side = {"superior": ", though better", "inferior": ", though worse"}.get(
+                effect.also, ""
+            )
+            claim = f"the same within {bound}{side}"
+        case Verdict.INCONCLUSIVE:
+            claim = "not settled"
+            if effect.no_room:
+                claim += " (too close to chance or the maximum to show a difference)"
+            elif effect.pairs_needed:
+                claim += f"; about {effect.pairs_needed} fresh pairs would find {bound}"
+    return f"{subject}: {claim} ({size}, {proof})."
+
+
+def amount(value: float, units: str) -> str:
+    """A number with its unit, in the singular for one."""
+    return f"{value:g} {units.removesuffix('s') if value == 1 else units}"
+
+
+def format_p(p: float, *, equals: bool = False) -> str:
+    """A p-value for reading: three decimals, or "<.001"; "-" where there is none.
+
+    ``equals`` writes the relation out, for prose: "= .031", "< .001".
+    """
+    if math.isnan(p):
+        return "-"
+    if p < 0.001:
+        return "< .001" if equals else "<.001"
+    return ("= " if equals else "") + f"{p:.3f}".removeprefix("0")
