@@ -6,6 +6,8 @@ alone (no statistics over batch or time: they would leak), draws nothing, and is
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -67,4 +69,6 @@ class SlotAttention(nn.Module):
     def forward(self, slots: Tensor) -> Tensor:
         """Mix `slots` (..., M, r) over M."""
         query, key, value = F.linear(slots, self.query_key_value).chunk(3, dim=-1)
-        return slots + F.scaled_dot_product_attention(query, key, value)
+        # Spelled out, because torch's fused kernel has no batching rule for vmap on a CPU.
+        scores = query @ key.transpose(-1, -2) / math.sqrt(slots.shape[-1])
+        return slots + scores.softmax(-1) @ value
