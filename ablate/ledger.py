@@ -196,6 +196,10 @@ class Ledger:
             )
         return found
 
+    def keys(self) -> list[str]:
+        """The keys of all runs."""
+        return [key for (key,) in self._db.execute("SELECT key FROM run ORDER BY key")]
+
     def states(self, keys: Iterable[str]) -> dict[str, str]:
         """The state of those of ``keys`` that the ledger has."""
         return dict(self._select("SELECT key, state FROM run", keys))

@@ -49,7 +49,9 @@ class Plan:
     @property
     def main(self) -> tuple[str, ...]:
         """Benchmarks of the main cells."""
-        return tuple(p.benchmark for p in self.benchmarks if benchmark_room.is_main(p.benchmark))
+        return tuple(
+            p.benchmark for p in self.benchmarks if benchmark_room.benchmark(p.benchmark).main
+        )
 
     @property
     def retention(self) -> tuple[str, ...]:
@@ -69,10 +71,7 @@ def make_plan(study: Study) -> Plan:
     Raises:
         AblateError: unknown or unreadable backbone or benchmark, impossible design point.
     """
-    found = [backbone_room.resolve(name) for name in study.backbones]
-    backbones = tuple(
-        Backbone(ref.name, str(ref.source), ref.digest, ref.n_layers) for ref in found
-    )
+    backbones = tuple(backbone_room.resolve(name) for name in study.backbones)
     benchmarks = tuple(Part(name, benchmark_room.digest(name, "test")) for name in study.benchmarks)
     mix = tuple(Part(name, benchmark_room.digest(name, "train")) for name in study.mix)
     device = device_class(study.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ablate.executors.base import Executor, Failure, Outcome
@@ -91,31 +91,3 @@ def _record(outcome: Outcome, ledger: Ledger) -> str:
         return ledger.fail(outcome.key, outcome.reason)
     ledger.finish(outcome)
     return outcome.outcome
-
-
-def expected_seconds(
-    specs: Sequence[RunSpec], measured: Sequence[tuple[RunSpec, float]], workers: int
-) -> tuple[float | None, str]:
-    """Expected wall time of ``specs`` on ``workers`` slots, and its basis.
-
-    The median of measured runs of the same backbone and training length, else of that backbone's
-    per-step time, else nothing.
-    """
-    if not specs:
-        return 0.0, "nothing to run"
-    total = 0.0
-    used = 0
-    for spec in specs:
-        same = sorted(
-            seconds
-            for other, seconds in measured
-            if other.backbone.digest == spec.backbone.digest
-            and (other.adapter, other.hp, other.block is None)
-            == (spec.adapter, spec.hp, spec.block is None)
-        )
-        if not same:
-            return None, "no run like these has been measured in this home"
-        total += same[len(same) // 2]
-        used = max(used, len(same))
-    basis = f"ledger median of up to {used} like runs each, {workers} at a time"
-    return total / workers, basis

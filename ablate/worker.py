@@ -21,7 +21,7 @@ from ablate import backbones
 from ablate.benchmarks import load_items
 from ablate.evaluate import Encoded, encode, score_items
 from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
-from ablate.spec import UNADAPTED, RunSpec
+from ablate.spec import UNADAPTED, Backbone, RunSpec
 from ablate.train import adapt, count, train
 
 EVAL_BATCH = 125
@@ -43,9 +43,9 @@ def execute(specs: Sequence[RunSpec]) -> list[RunResult]:
 def execute_one(spec: RunSpec) -> RunResult:
     """Train and score one run. Divergence is an outcome, not an exception."""
     accelerator = make_accelerator(spec.device, spec.precision)
-    model, tokenizer = backbones.load(backbone_ref(spec))
+    model, tokenizer = backbones.load(spec.backbone)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    adapted = adapt(spec, model, backbones.adapter_targets(backbone_ref(spec)))
+    adapted = adapt(spec, model, backbones.adapter_targets(spec.backbone))
     cost = {
         "adapter_parameters": count(adapted.adapter),
         "block_parameters": count(adapted.block),
@@ -55,7 +55,7 @@ def execute_one(spec: RunSpec) -> RunResult:
     reason = ""
     adapted.model.to(accelerator.device)
     if spec.adapter != UNADAPTED:
-        mix = [encoded(spec.backbone.source, part.benchmark, "train") for part in spec.mix]
+        mix = [encoded(spec.backbone, part.benchmark, "train") for part in spec.mix]
         trained = train(spec, adapted, mix, pad, accelerator)
         losses, reason = trained.losses, trained.reason
     cost["train_seconds"] = time.perf_counter() - started
@@ -81,21 +81,16 @@ def score(spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any) -> 
     scores = []
     with accelerator.autocast():
         for part in spec.benchmarks:
-            rows = encoded(spec.backbone.source, part.benchmark, "test")
+            rows = encoded(spec.backbone, part.benchmark, "test")
             correct, loglik = score_items(model, rows, pad, accelerator.device, EVAL_BATCH)
             scores.append(Score(part.benchmark, part.digest, correct, loglik))
     return scores
 
 
-def backbone_ref(spec: RunSpec) -> backbones.BackboneRef:
-    """The backbone of a run as the loader's reference."""
-    return backbones.resolve(spec.backbone.source)
-
-
 @functools.lru_cache(maxsize=64)
-def encoded(source: str, benchmark: str, split: str) -> list[Encoded]:
+def encoded(backbone: Backbone, benchmark: str, split: str) -> list[Encoded]:
     """The items of a benchmark split as token ids of a backbone's tokenizer."""
-    _, tokenizer = backbones.load(backbones.resolve(source))
+    _, tokenizer = backbones.load(backbone)
     return encode(tokenizer, load_items(benchmark, split))
 
 

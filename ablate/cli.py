@@ -1,0 +1,284 @@
+"""The command line: ``ablate {run,plan,status,report,ui,doctor} key=value ...``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from ablate.errors import AblateError, nearest
+from ablate.home import find_home
+from ablate.options import OPTION_KEYS, Options, read_arguments
+from ablate.study import KEYS, Study, shipped_studies
+from stats.errors import StatsError
+from talan.axes import AXES
+from talan.errors import TalanError
+
+DONE, CRASH, WRONG_INPUT, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES = (
+    "exit codes: 0 done, 1 crash, 2 wrong input (nothing was changed), 3 finished with failed "
+    "runs, 130 interrupted"
+)
+
+EXAMPLES = {
+    "run": """\
+examples:
+  ablate run axes=insertion,memory             the default study: 2 backbones x 4 benchmarks, 6 seeds
+  ablate run axes=mixer seeds=20               twenty pairs, seeds 0 to 19
+  ablate run axes=mixer seeds=0,3,7            these three
+  ablate run axes=memory levels.memory=1,8,64  other levels
+  ablate run axes=memory at.writeback=add      an axis that is not varied, set to a level
+  ablate run axes=all                          every axis in turn around the default point
+  ablate run study=paper_shape adapters=lora   a shipped study, one setting changed
+  ablate run study=my.yaml home=runs workers=2 your own file, records in ./runs
+  ablate run axes=memory backbones=llama-tiny,./my-model train.steps=120
+
+The same command again resumes: finished runs are never trained twice, more seeds or levels run only
+the difference, and a baseline is shared by all studies of a home.""",
+    "plan": """\
+examples:
+  ablate plan axes=insertion,memory            arms, runs, expected time; nothing is run
+  ablate plan study=paper_shape --json         for scripts""",
+    "status": """\
+examples:
+  ablate status                                all runs of the home
+  ablate status axes=insertion,memory          the runs of one study
+  ablate status --json home=runs               for scripts""",
+    "report": """\
+examples:
+  ablate report axes=insertion,memory          the report again, from the records
+  ablate report axes=insertion,memory sesoi=2  the same runs, another smallest effect of interest""",
+    "ui": """\
+examples:
+  ablate ui                                    MLflow on http://127.0.0.1:5000
+  ablate ui --port 5001 home=runs""",
+    "doctor": """\
+examples:
+  ablate doctor                                versions, device, disk, write access
+  ablate doctor home=runs""",
+}
+
+SUMMARIES = {
+    "run": "run what is missing of a study, then report",
+    "plan": "show what run would do",
+    "status": "show done, running and failed runs",
+    "report": "rebuild a report from the records",
+    "ui": "serve MLflow's pages on this machine",
+    "doctor": "check whether this machine is ready",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = make_parser()
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in SUMMARIES:
+        print(
+            f"ablate: unknown command {arguments[0]!r}; {nearest(arguments[0], SUMMARIES)}",
+            file=sys.stderr,
+        )
+        return WRONG_INPUT
+    parsed = parser.parse_args(arguments)
+    if parsed.command is None:
+        parser.print_help()
+        return WRONG_INPUT
+    try:
+        return COMMANDS[parsed.command](parsed)
+    except (AblateError, StatsError, TalanError) as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("ablate: interrupted; the same command resumes", file=sys.stderr)
+        return INTERRUPTED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; every command's help teaches by example."""
+    parser = argparse.ArgumentParser(
+        prog="ablate",
+        description="Paired ablation studies: is the gain real, is it the mechanism, which axis?",
+        epilog=f"start with:\n  ablate run axes=insertion,memory\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    for name, summary in SUMMARIES.items():
+        takes_study = name in ("run", "plan", "status", "report")
+        keys = f"\n\n{_key_help(takes_study)}\n\n{EXIT_CODES}"
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=EXAMPLES[name] + keys,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("settings", nargs="*", metavar="key=value", help="see below")
+        if name in ("plan", "status"):
+            command.add_argument("--json", action="store_true", help="for machines")
+        if name == "ui":
+            command.add_argument("--port", type=int, default=5000, help="default: 5000")
+    return parser
+
+
+def _key_help(takes_study: bool) -> str:
+    lines = ["keys:"]
+    keys = OPTION_KEYS | KEYS if takes_study else {"home": OPTION_KEYS["home"]}
+    for name, key in keys.items():
+        if not name.startswith(("levels.", "at.")):
+            lines.append(f"  {name:22} {key.help}")
+    if takes_study:
+        lines.append(f"  {'levels.AXIS':22} the levels to compare of an axis that is varied")
+        lines.append(f"  {'at.AXIS':22} the level of an axis that is not varied")
+        lines.append("\naxes (default level first):")
+        for axis in AXES.values():
+            levels = ", ".join(axis.text(level) for level in axis.levels)
+            lines.append(f"  {axis.name:16} {levels}: {axis.help}")
+        lines.append(f"\nshipped studies: {', '.join(shipped_studies())}")
+    return "\n".join(lines)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from ablate.conduct import run_study
+
+    study, options = read_arguments(parsed.settings)
+    _print_plan(study, options)
+    return _conclude(run_study, study, options, "run", parsed.settings)
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from ablate.conduct import report_study
+
+    study, options = read_arguments(parsed.settings)
+    return _conclude(report_study, study, options, "report", parsed.settings)
+
+
+def _conclude(
+    conduct: Callable, study: Study, options: Options, name: str, settings: list[str]
+) -> int:
+    """Carry out, print the report; the last line is the path of the HTML page."""
+    started = time.monotonic()
+    command = shlex.join(["python", "-m", "ablate", name, *settings])
+    done = conduct(study, options, command)
+    from rich.console import Console
+
+    from ablate.report import WIDTH, terminal_report
+
+    console = Console(highlight=False)
+    if console.width > WIDTH or not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    console.print()
+    console.print(terminal_report(done.findings))
+    tally = done.tally
+    print(
+        f"\n{tally.trained} runs trained, {tally.diverged} diverged, {tally.failed} failed, "
+        f"in {time.monotonic() - started:.0f} s"
+    )
+    print(done.html)
+    return FAILED_RUNS if done.failed else DONE
+
+
+def _plan(parsed: argparse.Namespace) -> int:
+    study, options = read_arguments(parsed.settings)
+    _print_plan(study, options, as_json=parsed.json)
+    return DONE
+
+
+def _print_plan(study: Study, options: Options, *, as_json: bool = False) -> None:
+    from ablate.estimate import estimate
+    from ablate.ledger import open_ledger
+    from ablate.plan import make_plan
+    from ablate.plan_text import PlanView, print_plan
+    from ablate.result import DIVERGED
+    from ablate.result import DONE as RUN_DONE
+
+    plan = make_plan(study)
+    home = find_home(options.home)
+    states: dict[str, str] = {}
+    measured: list = []
+    if home.ledger.exists():
+        ledger = open_ledger(home.ledger, read_only=True)
+        states, measured = ledger.states(plan.specs), ledger.seconds()
+        ledger.close()
+    to_do = [
+        spec for key, spec in plan.specs.items() if states.get(key) not in (RUN_DONE, DIVERGED)
+    ]
+    view = PlanView(
+        plan, states, estimate(to_do, measured, options.workers), options.workers, home.root
+    )
+    if as_json:
+        print(json.dumps(view.to_dict(), indent=2))
+    else:
+        print_plan(view)
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from ablate.conduct import require_ledger
+    from ablate.ledger import open_ledger
+    from ablate.plan import make_plan
+    from ablate.status import make_status, status_lines
+
+    study, options = read_arguments(parsed.settings)
+    asked = [s for s in parsed.settings if s.partition("=")[0] not in OPTION_KEYS] or any(
+        s.startswith("study=") for s in parsed.settings
+    )
+    home = find_home(options.home)
+    require_ledger(home)
+    ledger = open_ledger(home.ledger, read_only=True)
+    try:
+        keys = list(make_plan(study).specs) if asked else ledger.keys()
+        status = make_status(list(ledger.records(keys).values()), len(keys) if asked else None)
+    finally:
+        ledger.close()
+    if parsed.json:
+        print(json.dumps(status.to_dict(), indent=2))
+    else:
+        print("\n".join(status_lines(status)))
+    return DONE
+
+
+def _ui(parsed: argparse.Namespace) -> int:
+    from ablate.conduct import require_ledger
+    from ablate.ui import serve
+
+    home = find_home(_home_only(parsed.settings))
+    require_ledger(home)
+    return serve(home, parsed.port)
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from ablate.doctor import examine
+
+    ok = True
+    for finding in examine(find_home(_home_only(parsed.settings))):
+        ok &= finding.ok
+        mark = "ok  " if finding.ok else "BAD "
+        advice = "" if finding.ok else f"; {finding.advice}"
+        print(f"{mark} {finding.subject:14} {finding.seen}{advice}")
+    print("ready" if ok else "not ready: see the lines marked BAD")
+    return DONE if ok else CRASH
+
+
+def _home_only(settings: list[str]) -> str | None:
+    """The one key that ``ui`` and ``doctor`` take."""
+    home = None
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if key != "home" or not equals:
+            raise AblateError(
+                f"unknown key {key!r}", place="command line", value=key, hint="known: home"
+            )
+        home = value
+    return home
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "plan": _plan,
+    "status": _status,
+    "report": _report,
+    "ui": _ui,
+    "doctor": _doctor,
+}

@@ -1,0 +1,135 @@
+"""The plan for people: what would run, what is done, how long it takes, what it can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.estimate import Estimate
+from ablate.plan import Plan
+from ablate.progress import duration_text
+from ablate.result import DIVERGED, DONE
+from stats.reach import reach
+from talan.axes import AXES
+
+LISTED_ARMS = 12
+"""Longer lists of arms are cut in the middle of the print, never in the study."""
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """The figures of a plan next to what the ledger has."""
+
+    plan: Plan
+    states: Mapping[str, str]
+    estimate: Estimate
+    workers: int
+    home: Path
+
+    @property
+    def done(self) -> int:
+        """Distinct runs with an outcome."""
+        return sum(state in (DONE, DIVERGED) for state in self.states.values())
+
+    @property
+    def total(self) -> int:
+        """Distinct runs."""
+        return len(self.plan.specs)
+
+    @property
+    def to_do(self) -> int:
+        """Distinct runs without an outcome."""
+        return self.total - self.done
+
+    def warnings(self) -> list[str]:
+        """What this number of pairs cannot reach, family by family."""
+        study, design = self.plan.study, self.plan.design
+        n_cells = len(study.backbones) * len(self.plan.main or self.plan.retention)
+        families = {
+            "per-cell verdicts": (len(study.seeds), len(design.secondary) * n_cells),
+            "primary family": (len(study.seeds) * len(study.backbones), len(design.primary)),
+        }
+        found = []
+        for name, (pairs, tests) in families.items():
+            warning = reach(pairs, tests, study.alpha).warning if tests else ""
+            if warning:
+                found.append(f"{name}: {warning}")
+        return found
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text of each line."""
+        plan, study = self.plan, self.plan.study
+        levels = [
+            f"{axis}: {', '.join(AXES[axis].text(level) for level in study.levels[axis])}"
+            for axis in study.axes
+        ]
+        arms = [arm.label for arm in plan.design.arms]
+        shown = arms if len(arms) <= LISTED_ARMS else [*arms[:LISTED_ARMS], "..."]
+        mains = len(study.backbones) * len(plan.main)
+        cells = f"{len(study.backbones)} backbones x {len(plan.main)} benchmarks = {mains}"
+        if plan.retention:
+            cells += f" (+ {', '.join(plan.retention)})"
+        return [
+            ("study", study.name + (f": {study.question}" if study.question else "")),
+            ("axes", f"{'; '.join(levels)} ({study.design}; reference level first)"),
+            ("arms", f"{len(arms)}: {', '.join(shown)}"),
+            ("backbones", ", ".join(study.backbones)),
+            ("benchmarks", f"{', '.join(study.benchmarks)} (trained on: {', '.join(study.mix)})"),
+            ("cells", cells),
+            ("seeds", f"{len(study.seeds)} ({_ranges(study.seeds)}), paired over all arms"),
+            ("families", f"primary {len(plan.design.primary)} contrasts averaged over cells; "
+             f"secondary {len(plan.design.secondary)} arms x {mains} cells; alpha {study.alpha:g}, "
+             f"SESOI {study.sesoi:g} points"),
+            ("runs", f"{self.total} distinct, {self.done} done, {self.to_do} to do"),
+            ("time", self._time()),
+            ("home", str(self.home)),
+        ]  # fmt: skip
+
+    def _time(self) -> str:
+        if not self.to_do:
+            return "nothing to run"
+        if self.estimate.seconds is None:
+            return f"unknown ({self.estimate.basis})"
+        return f"about {duration_text(self.estimate.seconds)} ({self.estimate.basis})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "study": self.plan.study.name,
+            "design": self.plan.design_digest,
+            "arms": [arm.name for arm in self.plan.design.arms],
+            "seeds": list(self.plan.study.seeds),
+            "runs": self.total,
+            "done": self.done,
+            "to_do": self.to_do,
+            "expected_seconds": self.estimate.seconds,
+            "basis": self.estimate.basis,
+            "notes": list(self.plan.design.notes),
+            "warnings": self.warnings(),
+        }
+
+
+def print_plan(view: PlanView) -> None:
+    """Print the plan on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for label, text in view.rows():
+        table.add_row(label, Text(text))
+    for note in view.plan.design.notes:
+        table.add_row("note", Text(note))
+    for warning in view.warnings():
+        table.add_row("warning", Text(warning), style="dark_orange3")
+    Console(highlight=False).print(table)
+
+
+def _ranges(seeds: tuple[int, ...]) -> str:
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
