@@ -1,0 +1,182 @@
+"""The report's figures, drawn by ``stats.plots`` from the findings."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablate.report.rows import cell_tables
+from stats import plots
+from stats.table import PairedTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ablate.report.findings import Findings
+    from stats.compare import Comparison, Effect
+
+DPI = 110
+MAX_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as PNG: file stem, what a reader who cannot see it should know, caption."""
+
+    name: str
+    alt: str
+    caption: str
+    png: bytes
+
+
+def make_pictures(findings: Findings) -> tuple[Picture, ...]:
+    """All figures: primary family, forest per cell, heat map, pairs, and retention's forest."""
+    main = findings.main
+    baseline = baseline_name(findings)
+    sesoi = f"±{findings.sesoi:g} points"
+    pictures = []
+    if main.primary:
+        pictures.append(
+            _picture(
+                "primary",
+                plots.forest(
+                    main.primary,
+                    baseline=f"{baseline} or reference level",
+                    units=main.units,
+                    sesoi=main.sesoi,
+                ),
+                "The primary family: differences averaged over cells, with simultaneous intervals.",
+                f"Thin lines: simultaneous intervals; thick: unadjusted. Grey band: {sesoi}.",
+            )
+        )
+    if main.cells:
+        pictures += [
+            _picture(
+                "forest",
+                _forest(main, findings),
+                "Forest plot: each arm's difference to its baseline in each cell.",
+                f"Thin lines: simultaneous intervals; thick: unadjusted. Grey band: {sesoi}. "
+                "The mark at the right of a row is its verdict.",
+            ),
+            _picture(
+                "heatmap",
+                heatmap(findings),
+                "Heat map of the mean differences: levels and arms down, cells across.",
+                "Numbers are points, marks are verdicts. Rows above the rule, where there is one, "
+                "are means over the arms at that level; they describe and are not tested per cell.",
+            ),
+        ]
+    pictures.append(
+        _picture(
+            "pairs",
+            plots.paired_lines(
+                paired_table(findings, findings.benchmarks),
+                arms=[info.name for info in findings.arms],
+                label=findings.label,
+                columns=_columns(findings.benchmarks),
+            ),
+            "Each seed's score in every arm, one panel per cell, with the mean over seeds.",
+            "A coloured line is one pair: the same data order, adapter initialisation and batches "
+            "in every arm. Lines that run in parallel are noise that pairing removes.",
+        )
+    )
+    retention = findings.retention_comparison
+    if retention is not None and retention.cells:
+        pictures.append(
+            _picture(
+                "retention",
+                _forest(retention, findings),
+                "Forest plot of the retention benchmarks.",
+                f"Retention is a family of its own. Grey band: {sesoi}.",
+            )
+        )
+    return tuple(pictures)
+
+
+def baseline_name(findings: Findings) -> str:
+    """The baseline's label, or a common word where there are several."""
+    names = [info.label for info in findings.arms if not info.baseline]
+    return names[0] if len(names) == 1 else "baseline"
+
+
+def paired_table(findings: Findings, benchmarks: tuple[str, ...]) -> PairedTable:
+    """The results of some benchmarks as the paired table that inference starts from."""
+    frame = findings.results
+    return PairedTable.from_frame(
+        frame[frame["benchmark"].isin(benchmarks)],
+        pair=("backbone", "hp", "seed"),
+        percent=True,
+        allow_failed=True,
+    )
+
+
+def heatmap(findings: Findings) -> Figure:
+    """Arms x cells with verdict marks; above them, in a factorial, the means of each level."""
+    import pandas as pd
+
+    tables = cell_tables(findings.main, findings)
+    deltas = pd.DataFrame(
+        {t.title: {row.label: row.effect.delta for row in t.rows} for t in tables}
+    )
+    marks = pd.DataFrame({t.title: {row.label: row.mark for row in t.rows} for t in tables})
+    levels = _level_means(findings, deltas)
+    deltas = pd.concat([levels, deltas]) if len(levels) else deltas
+    return plots.level_heatmap(
+        deltas,
+        marks.reindex(index=deltas.index, columns=deltas.columns).fillna(""),
+        baseline=baseline_name(findings),
+        units=findings.main.units,
+        sesoi=findings.sesoi,
+        rule_after=len(levels),
+    )
+
+
+def _level_means(findings: Findings, deltas: pd.DataFrame) -> pd.DataFrame:
+    """Each level's mean over its arms, where axes are crossed (else the arms are the levels)."""
+    import pandas as pd
+
+    if len(findings.axes) < 2:
+        return pd.DataFrame()
+    means: dict[str, pd.Series] = {}
+    for axis, levels in findings.axes.items():
+        for level in levels:
+            arms = [
+                info.label
+                for info in findings.arms
+                if info.levels.get(axis) == level and info.label in deltas.index
+            ]
+            if len(arms) < 2:
+                return pd.DataFrame()
+            means[f"{axis} {level}, mean"] = deltas.loc[arms].mean()
+    return pd.DataFrame(means).T
+
+
+def _forest(comparison: Comparison, findings: Findings) -> Figure:
+    def label(effect: Effect) -> str:
+        return findings.label(effect.name)
+
+    cells = {tuple((effect.cell or {}).values()): effect.cell for effect in comparison.cells}
+    benchmarks = tuple(dict.fromkeys((cell or {}).get("benchmark", "") for cell in cells.values()))
+    return plots.forest(
+        comparison.cells,
+        label=label,
+        baseline=baseline_name(findings),
+        units=comparison.units,
+        sesoi=comparison.sesoi,
+        columns=_columns(benchmarks) if len(benchmarks) > 1 else MAX_COLUMNS,
+    )
+
+
+def _columns(benchmarks: tuple[str, ...]) -> int:
+    """A row of panels per backbone where that fits, else the fewest even rows."""
+    n = len(benchmarks)
+    return n if n <= MAX_COLUMNS + 1 else math.ceil(n / math.ceil(n / MAX_COLUMNS))
+
+
+def _picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    return Picture(name, alt, caption, stream.getvalue())

@@ -1,0 +1,228 @@
+"""The page: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ablate.report.answer import (
+    answer,
+    cell_sentences,
+    failure_sentence,
+    meanings,
+    primary_sentences,
+)
+from ablate.report.figures import Picture, baseline_name
+from ablate.report.rows import (
+    ABSENT,
+    Row,
+    cell_tables,
+    count,
+    methods,
+    plain,
+    primary_rows,
+)
+from stats.plots import MARKS
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from ablate.report.findings import Findings
+    from stats.compare import Comparison
+
+MOST_BROKEN = 30
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row's interval as a drawing on a shared scale; positions run from 0 to 100.
+
+    An end that does not exist is None.
+    """
+
+    zero: float
+    band: tuple[float, float]
+    delta: float | None
+    inner: tuple[float, float] | None
+    outer: tuple[float, float] | None
+
+
+def render(findings: Findings, pictures: Sequence[Picture]) -> str:
+    """The page as HTML text; names are escaped, pictures are embedded."""
+    rows = primary_rows(findings.main, findings)
+    context: dict[str, Any] = {
+        "f": findings,
+        "baseline": baseline_name(findings),
+        "answer": answer(findings),
+        "primary": rows,
+        "primary_sentences": primary_sentences(findings),
+        "cell_sentences": cell_sentences(findings.main, findings, "arm × cell comparisons"),
+        "primary_bars": bars(rows, findings.sesoi),
+        "primary_methods": methods(rows),
+        "families": _families(findings),
+        "pictures": {picture.name: picture for picture in pictures},
+        "embed": _embed,
+        "failures": findings.failures.to_dict("records"),
+        "failure_sentence": failure_sentence(findings),
+        "label": findings.label,
+        "broken": _broken(findings),
+        "meanings": meanings(findings),
+        "marks": MARKS,
+        "standing": _standing(findings),
+        "costs": _costs(findings),
+        "estimands": _estimands(findings.main),
+        "level": f"{findings.main.confidence_level * 100:g} %",
+        "versions": findings.main.versions,
+        "runs": int(findings.failures["runs"].sum()),
+    }
+    return _template().render(context)
+
+
+def bars(rows: Sequence[Row], sesoi: float) -> dict[int, Bar]:
+    """A bar per row on one scale that holds every interval, zero and the SESOI, by row index."""
+    ends = [-sesoi, sesoi]
+    for row in rows:
+        e = row.effect
+        ends += [e.delta, e.ci_low, e.ci_high, e.simultaneous_low, e.simultaneous_high]
+    finite = [end for end in ends if math.isfinite(end)]
+    low, high = min(finite), max(finite)
+
+    def place(value: float) -> float:
+        return round(3 + 94 * (value - low) / (high - low), 2)
+
+    def span(left: float, right: float) -> tuple[float, float] | None:
+        if not (math.isfinite(left) and math.isfinite(right)):
+            return None
+        return place(left), place(right)
+
+    return {
+        i: Bar(
+            zero=place(0.0),
+            band=(place(-sesoi), place(sesoi)),
+            delta=place(e.delta) if math.isfinite(e.delta) else None,
+            inner=span(e.ci_low, e.ci_high),
+            outer=span(e.simultaneous_low, e.simultaneous_high),
+        )
+        for i, e in enumerate(row.effect for row in rows)
+    }
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("ablate.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _embed(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
+
+
+def _families(findings: Findings) -> list[dict[str, Any]]:
+    """The families of cells in the order of the page: main, then retention."""
+    found = [("cells", findings.main)]
+    if findings.retention_comparison is not None:
+        found.append(("retention", findings.retention_comparison))
+    families = []
+    for key, comparison in found:
+        tables = cell_tables(comparison, findings)
+        rows = [row for table in tables for row in table.rows]
+        families.append(
+            {
+                "key": key,
+                "methods": methods(rows),
+                "tests": len(rows),
+                "sentences": cell_sentences(comparison, findings, "comparisons"),
+                "tables": [(table, bars(table.rows, findings.sesoi)) for table in tables],
+            }
+        )
+    return families
+
+
+def _broken(findings: Findings) -> dict[str, Any]:
+    """Runs without a score that some comparison needed: a listing that stops, and the number."""
+    comparisons = [findings.main]
+    if findings.retention_comparison is not None:
+        comparisons.append(findings.retention_comparison)
+    lines: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        for lost in comparison.broken:
+            pair = ", ".join(f"{name} {value}" for name, value in lost.pair.items())
+            key = f"{findings.label(lost.arm)} ({pair}), {lost.reason}"
+            lines.setdefault(key, []).append(lost.cell.get("benchmark", "all"))
+    listed = [f"{run}: {', '.join(where)}" for run, where in lines.items()]
+    return {"lines": listed[:MOST_BROKEN], "more": max(0, len(listed) - MOST_BROKEN)}
+
+
+def _standing(findings: Findings) -> list[dict[str, str]]:
+    """Where each cell stands: unadapted and baseline scores, so that room can be judged."""
+    before = {
+        (row["backbone"], row["benchmark"]): row["score"]
+        for row in findings.unadapted.to_dict("records")
+    }
+    baselines = {info.name for info in findings.arms if not info.baseline}
+    after = findings.results[findings.results["arm"].isin(baselines)]
+    grouped = after.groupby(["backbone", "arm", "benchmark"], sort=False)["score"]
+    scores = {key: (group.mean() * 100, group.std() * 100) for key, group in grouped}
+    lines = []
+    for backbone in findings.backbones:
+        for benchmark in (*findings.benchmarks, *findings.retention):
+            for info in (info for info in findings.arms if info.name in baselines):
+                mean, sd = scores.get((backbone, info.name, benchmark), (math.nan, math.nan))
+                lines.append(
+                    {
+                        "cell": f"{backbone} × {benchmark}",
+                        "arm": info.label,
+                        "before": plain(before.get((backbone, benchmark), math.nan) * 100),
+                        "after": plain(mean),
+                        "sd": plain(sd),
+                    }
+                )
+    return lines
+
+
+def _costs(findings: Findings) -> list[dict[str, str]]:
+    """What a run of each arm cost: medians of seconds and memory, trainable parameters."""
+    frame = findings.costs
+    lines = []
+    for info in findings.arms:
+        mine = frame[frame["arm"] == info.name]
+        if mine.empty:
+            continue
+        lines.append(
+            {
+                "arm": info.label,
+                "runs": count(len(mine)),
+                "train": _median(mine, "train_seconds", 1),
+                "peak": _median(mine, "peak_mb", 0),
+                "adapter": _range(mine, "adapter_parameters"),
+                "block": _range(mine, "block_parameters"),
+            }
+        )
+    return lines
+
+
+def _median(frame: Any, column: str, digits: int) -> str:
+    return plain(float(frame[column].median()), digits) if column in frame else ABSENT
+
+
+def _range(frame: Any, column: str) -> str:
+    if column not in frame or frame[column].isna().all():
+        return ABSENT
+    low, high = frame[column].min(), frame[column].max()
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
+def _estimands(comparison: Comparison) -> Iterable[tuple[str, str]]:
+    return [(effect.name, effect.estimand) for effect in comparison.primary]

@@ -1,0 +1,106 @@
+"""Write a report's files into a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.errors import AblateError
+from ablate.report.figures import make_pictures
+from ablate.report.files import items_parquet, json_bytes, tidy_csv, write_bytes
+from ablate.report.findings import Findings
+from ablate.report.page import render
+
+REPORT_VERSION = 1
+"""Raised when the shape of ``report.json`` changes."""
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the files of a report lie."""
+
+    html: Path
+    json: Path
+    results: Path
+    costs: Path
+    items: Path
+    pictures: tuple[Path, ...]
+
+    def all(self) -> tuple[Path, ...]:
+        """Every file, the page first."""
+        return (self.html, self.json, self.results, self.costs, self.items, *self.pictures)
+
+
+def write_report(findings: Findings, folder: Path) -> ReportFiles:
+    """Write the page, the tables and the figures; each file appears whole or not at all.
+
+    The page comes last, so that it never speaks of files that are not there. Raises AblateError
+    when the folder cannot be written.
+    """
+    pictures = make_pictures(findings)
+    files = ReportFiles(
+        html=folder / "report.html",
+        json=folder / "report.json",
+        results=folder / "results.csv",
+        costs=folder / "costs.csv",
+        items=folder / "items.parquet",
+        pictures=tuple(folder / f"{picture.name}.png" for picture in pictures),
+    )
+    contents = {
+        files.results: tidy_csv(findings.results),
+        files.costs: tidy_csv(findings.costs, ("backbone", "arm", "seed")),
+        files.items: items_parquet(findings.items),
+        files.json: json_bytes(report_dict(findings)),
+        **{path: picture.png for path, picture in zip(files.pictures, pictures, strict=True)},
+        files.html: render(findings, pictures).encode("utf-8"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, data in contents.items():
+            write_bytes(path, data)
+    except OSError as error:
+        raise AblateError(
+            f"cannot write the report: {error.strerror}",
+            place=str(folder),
+            value=folder,
+            hint="choose a folder you may write to",
+        ) from error
+    return files
+
+
+def report_dict(findings: Findings) -> dict[str, Any]:
+    """The report as plain data: design, inference, failures, provenance."""
+    retention = findings.retention_comparison
+    return {
+        "version": REPORT_VERSION,
+        "title": findings.title,
+        "question": findings.question,
+        "command": findings.command,
+        "exploratory": list(findings.exploratory),
+        "design": {
+            "axes": {axis: list(levels) for axis, levels in findings.axes.items()},
+            "arms": [
+                {
+                    "name": info.name,
+                    "label": info.label,
+                    "adapter": info.adapter,
+                    "baseline": info.baseline,
+                    "levels": dict(info.levels),
+                }
+                for info in findings.arms
+            ],
+            "backbones": list(findings.backbones),
+            "benchmarks": list(findings.benchmarks),
+            "retention": list(findings.retention),
+            "seeds": list(findings.seeds),
+            "sesoi": findings.sesoi,
+            "alpha": findings.alpha,
+            "notes": list(findings.notes),
+        },
+        "main": findings.main.to_dict(),
+        "retention": None if retention is None else retention.to_dict(),
+        "unadapted": findings.unadapted.to_dict("records"),
+        "failures": findings.failures.to_dict("records"),
+        "provenance": dict(findings.provenance),
+    }

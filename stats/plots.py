@@ -1,0 +1,382 @@
+"""Pictures of a comparison: forest plots, seed-by-seed lines, a heat map of levels.
+
+Each function returns a new matplotlib Figure and touches no global state of matplotlib.
+matplotlib and seaborn are imported when a figure is made, not with this module. Colours are
+seaborn's "colorblind" palette (blue: better, orange: worse); every verdict also has a mark of its
+own, so that nothing hangs on colour alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stats.errors import StatsError
+from stats.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stats.compare import Effect
+    from stats.table import PairedTable
+
+MARKS: Mapping[Verdict, str] = {
+    Verdict.SUPERIOR_AND_MEANINGFUL: "++",
+    Verdict.SUPERIOR: "+",
+    Verdict.EQUIVALENT: "=",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.INFERIOR: "−",
+    Verdict.INFERIOR_AND_MEANINGFUL: "−−",
+    Verdict.IDENTICAL: "≡",
+    Verdict.UNDEFINED: "×",
+}
+"""A short mark per verdict, for tables and figures."""
+
+BLUE, ORANGE, GREEN, GREY, INK = "#0173b2", "#c9730a", "#027a5a", "#767676", "#222222"
+
+# Verdict -> colour, marker, filled. Shapes alone tell the verdicts apart.
+_LOOKS: Mapping[Verdict, tuple[str, str, bool]] = {
+    Verdict.SUPERIOR_AND_MEANINGFUL: (BLUE, "^", True),
+    Verdict.SUPERIOR: (BLUE, "^", False),
+    Verdict.EQUIVALENT: (GREEN, "s", True),
+    Verdict.INCONCLUSIVE: (GREY, "o", False),
+    Verdict.INFERIOR: (ORANGE, "v", False),
+    Verdict.INFERIOR_AND_MEANINGFUL: (ORANGE, "v", True),
+    Verdict.IDENTICAL: (GREY, "D", True),
+    Verdict.UNDEFINED: (INK, "x", True),
+}
+
+
+def cell_title(cell: Mapping[str, str] | None) -> str:
+    """``llama-tiny × recall``; the average over cells has a name too."""
+    return "average over cells" if cell is None else " × ".join(cell.values()) or "all"
+
+
+def forest(
+    effects: Sequence[Effect],
+    *,
+    label: Callable[[Effect], str] = lambda effect: effect.name,
+    baseline: str = "baseline",
+    units: str = "points",
+    sesoi: float | None = None,
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Differences with intervals, one panel per cell, one row per effect.
+
+    Thin lines are simultaneous intervals (they hold together for the whole family), thick ones the
+    unadjusted 95 % intervals. The band is +/- ``sesoi``. All panels share one scale, in ``units``.
+    Effects without a difference get a row with a cross at zero. Raises StatsError without effects.
+    """
+    if not effects:
+        raise StatsError("there is no effect to draw", place="forest")
+    panels: dict[str, list[Effect]] = {}
+    for effect in effects:
+        panels.setdefault(cell_title(effect.cell), []).append(effect)
+    names = list(dict.fromkeys(label(effect) for effect in effects))
+    across = min(columns, len(panels))
+    with _style("white"):
+        figure, axes = _grid(
+            len(panels),
+            across,
+            width=2.45 if across > 1 else 6.0,
+            height=0.23 * len(names) + 0.1,
+            left=0.35 + 0.072 * max(map(len, names)),
+        )
+        for axis, (name, rows) in zip(axes, panels.items(), strict=False):
+            _forest_panel(axis, rows, names, label, sesoi)
+            axis.set_title(name, fontsize=9)
+        low, high = _span(effects, sesoi)
+        for i, axis in enumerate(axes[: len(panels)]):
+            axis.set_xlim(low, high)
+            axis.set_ylim(len(names) - 0.4, -0.6)
+            axis.set_yticks(range(len(names)), names if i % across == 0 else [""] * len(names))
+        _legend(figure, effects, sesoi, units)
+        _finish(figure, f"difference to {baseline}, {units}", title)
+    return figure
+
+
+def paired_lines(
+    table: PairedTable,
+    *,
+    arms: Sequence[str] = (),
+    label: Callable[[str], str] = str,
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Every pair's score in every arm, one panel per cell: a line is a pair, in black their mean.
+
+    Lines that run in parallel show that pairing removes noise. A failed run leaves a gap. ``arms``
+    selects and orders (default: all, in the table's order). Raises StatsError for unknown arms.
+    """
+    scores = table.scores()
+    shown = list(arms) or list(scores.arms)
+    unknown = [arm for arm in shown if arm not in scores.arms]
+    if unknown:
+        raise StatsError(f"there is no arm '{unknown[0]}'", place="paired_lines", value=unknown)
+    at = [scores.arms.index(arm) for arm in shown]
+    texts = [label(arm) for arm in shown]
+    across = min(columns, len(scores.cells))
+    replicates = _replicates(table, scores.pairs)
+    colours = _line_colours(len(set(replicates)))
+    with _style("whitegrid"):
+        figure, axes = _grid(
+            len(scores.cells),
+            across,
+            width=max(2.3, 0.24 * len(shown)) if across > 1 else max(4.0, 0.4 * len(shown)),
+            height=1.75,
+            left=0.7,
+            below=0.25 + 0.07 * max(map(len, texts)),
+            gap=0.5,
+            share_y=False,
+        )
+        seen: dict[str, Any] = {}
+        for i, (axis, cell) in enumerate(zip(axes, scores.cells, strict=False)):
+            values = scores.values[at, :, i]
+            for pair in np.flatnonzero(np.isfinite(values).any(axis=0)):
+                name = replicates[pair]
+                colour = colours[list(dict.fromkeys(replicates)).index(name)]
+                (line,) = axis.plot(values[:, pair], color=colour, lw=1, marker=".", ms=4)
+                seen.setdefault(name, line)
+            complete = np.isfinite(values).all(axis=0)
+            if complete.any():
+                (mean,) = axis.plot(values[:, complete].mean(axis=1), color=INK, lw=2)
+                seen["mean"] = mean
+            axis.set_title(cell_title(dict(zip(table.cell, cell, strict=True))), fontsize=9)
+            axis.set_xticks(range(len(shown)), texts, rotation=90, fontsize=7)
+            axis.set_xlim(-0.4, len(shown) - 0.6)
+            axis.tick_params(axis="y", labelsize=7)
+            if i % across == 0:
+                axis.set_ylabel(f"score, {table.units}", fontsize=8)
+        if len(seen) > 9:
+            seen = {"a pair": next(iter(seen.values())), "mean": seen.get("mean")}
+        handles = {name: line for name, line in seen.items() if line is not None}
+        _foot(figure, list(handles.values()), list(handles))
+        _finish(figure, "", title)
+    return figure
+
+
+def level_heatmap(
+    deltas: pd.DataFrame,
+    marks: pd.DataFrame,
+    *,
+    baseline: str = "baseline",
+    units: str = "points",
+    sesoi: float | None = None,
+    rule_after: int = 0,
+    title: str = "",
+) -> Figure:
+    """Mean differences as colours and numbers, levels or arms down, cells across.
+
+    ``deltas`` and ``marks`` (text under each number, "" for none) have the same labels. A rule is
+    drawn under the first ``rule_after`` rows, to set one kind of row apart from another. White is
+    zero, blue better, orange worse; the scale is symmetric and reaches at least ``sesoi``. Absent
+    differences (NaN) are left grey with a dash. Raises StatsError when the frames do not match.
+    """
+    if deltas.empty or not (
+        deltas.index.equals(marks.index) and deltas.columns.equals(marks.columns)
+    ):
+        raise StatsError("deltas and marks must have the same labels", place="level_heatmap")
+    values = deltas.to_numpy(dtype=float)
+    finite = np.abs(values[np.isfinite(values)])
+    limit = max([sesoi or 0.0, *finite.tolist()]) or 1.0
+    notes = np.array(
+        [
+            [
+                _number(value) + (f" {mark}" if mark else "")
+                for value, mark in zip(*row, strict=True)
+            ]
+            for row in zip(values, marks.to_numpy(dtype=object), strict=True)
+        ]
+    )
+    rows, across = values.shape
+    left = 0.35 + 0.072 * max(len(str(name)) for name in deltas.index)
+    with _style("white"):
+        from matplotlib.colors import LinearSegmentedColormap
+        from seaborn import heatmap
+
+        figure, (axis,) = _grid(1, 1, width=0.86 * across + 0.9, height=0.27 * rows, left=left)
+        colours = LinearSegmentedColormap.from_list("", ["#de8f05", "#ffffff", "#4a9fd0"])
+        axis.set_facecolor("#dddddd")
+        heatmap(
+            np.where(np.isfinite(values), values, 0.0),
+            mask=~np.isfinite(values),
+            ax=axis,
+            cmap=colours,
+            vmin=-limit,
+            vmax=limit,
+            annot=notes,
+            fmt="",
+            annot_kws={"fontsize": 8, "color": INK},
+            linewidths=0.6,
+            linecolor="white",
+            cbar_kws={"label": f"difference to {baseline}, {units}", "pad": 0.02},
+            xticklabels=[str(name).replace(" × ", "\n") for name in deltas.columns],
+            yticklabels=list(deltas.index),
+        )
+        for y, x in zip(*np.nonzero(~np.isfinite(values)), strict=True):
+            axis.text(x + 0.5, y + 0.5, "–", ha="center", va="center", fontsize=8)
+        axis.tick_params(axis="x", rotation=0, labelsize=8, length=0)
+        axis.tick_params(axis="y", rotation=0, labelsize=8, length=0)
+        if 0 < rule_after < rows:
+            axis.axhline(rule_after, color=INK, lw=1.2)
+        _finish(figure, "", title)
+    return figure
+
+
+def _forest_panel(
+    axis: Axes,
+    rows: Sequence[Effect],
+    names: Sequence[str],
+    label: Callable[[Effect], str],
+    sesoi: float | None,
+) -> None:
+    if sesoi:
+        axis.axvspan(-sesoi, sesoi, color="#e9e9e9", lw=0, zorder=0)
+    axis.axvline(0, color=INK, lw=0.9, zorder=1)
+    for effect in rows:
+        y = names.index(label(effect))
+        colour, marker, filled = _LOOKS[effect.verdict]
+        for low, high, width in (
+            (effect.simultaneous_low, effect.simultaneous_high, 0.9),
+            (effect.ci_low, effect.ci_high, 2.6),
+        ):
+            if math.isfinite(low) and math.isfinite(high):
+                axis.plot([low, high], [y, y], color=colour, lw=width, solid_capstyle="butt")
+        axis.plot(
+            [effect.delta if math.isfinite(effect.delta) else 0.0],
+            [y],
+            marker=marker,
+            ms=5.5,
+            color=colour,
+            markerfacecolor=colour if filled else "white",
+            linestyle="none",
+            zorder=3,
+        )
+        axis.text(
+            1.02,
+            y,
+            MARKS[effect.verdict],
+            transform=axis.get_yaxis_transform(),
+            fontsize=8,
+            va="center",
+            color=colour,
+            clip_on=False,
+        )
+    axis.tick_params(axis="y", labelsize=8, length=0)
+    axis.tick_params(axis="x", labelsize=8)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+
+
+def _span(effects: Sequence[Effect], sesoi: float | None) -> tuple[float, float]:
+    ends = [0.0, sesoi or 0.0, -(sesoi or 0.0)]
+    for e in effects:
+        ends += [e.delta, e.ci_low, e.ci_high, e.simultaneous_low, e.simultaneous_high]
+    finite = [end for end in ends if math.isfinite(end)]
+    low, high = min(finite), max(finite)
+    room = 0.04 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _replicates(table: PairedTable, pairs: Sequence[tuple[str, ...]]) -> list[str]:
+    """What tells the pairs of one panel apart: the columns that do not name the cell and vary."""
+    free = [i for i, name in enumerate(table.pair) if name not in table.cell]
+    varying = [i for i in free if len({pair[i] for pair in pairs}) > 1] or free
+    return [", ".join(f"{table.pair[i]} {pair[i]}" for i in varying) or "pair" for pair in pairs]
+
+
+def _line_colours(n: int) -> list[Any]:
+    from seaborn import color_palette
+
+    return list(color_palette("colorblind", n)) if n <= 8 else ["#9db8c9"] * n
+
+
+def _number(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−") if math.isfinite(value) else ""
+
+
+@contextmanager
+def _style(name: str) -> Iterator[None]:
+    import matplotlib
+    import seaborn
+
+    with matplotlib.rc_context(
+        seaborn.axes_style(name)
+        | {"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"]}
+    ):
+        yield
+
+
+def _grid(
+    n: int,
+    across: int,
+    *,
+    width: float,
+    height: float,
+    left: float,
+    below: float = 0.3,
+    gap: float = 0.28,
+    share_y: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of ``n`` panels laid out in inches (a layout engine takes seconds at 8 panels)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    down = math.ceil(n / across)
+    top, foot, right = 0.75, 0.75, 0.45
+    step_x, step_y = width + gap, height + below + 0.32
+    whole_x = left + step_x * across - gap + right
+    whole_y = top + step_y * down - 0.32 + foot
+    figure = Figure(figsize=(whole_x, whole_y), facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = []
+    for i in range(n):
+        row, column = divmod(i, across)
+        x, y = left + column * step_x, whole_y - top - row * step_y - height
+        axes.append(figure.add_axes((x / whole_x, y / whole_y, width / whole_x, height / whole_y)))
+    return figure, axes
+
+
+def _legend(figure: Figure, effects: Sequence[Effect], sesoi: float | None, units: str) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    present = {effect.verdict for effect in effects}
+    handles: list[Any] = []
+    for verdict, (colour, marker, filled) in _LOOKS.items():
+        if verdict in present:
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    marker=marker,
+                    linestyle="none",
+                    color=colour,
+                    markerfacecolor=colour if filled else "white",
+                    label=f"{MARKS[verdict]}  {verdict}",
+                )
+            )
+    if sesoi:
+        handles.append(Patch(color="#e9e9e9", label=f"within ±{sesoi:g} {units}"))
+    _foot(figure, handles, [handle.get_label() for handle in handles])
+
+
+def _foot(figure: Figure, handles: list[Any], labels: list[str]) -> None:
+    figure.legend(
+        handles, labels, loc="lower center", ncols=5, fontsize=8, frameon=False, borderpad=0
+    )
+
+
+def _finish(figure: Figure, x_label: str, title: str) -> None:
+    height = float(figure.get_figheight())
+    if x_label:
+        figure.text(0.5, 0.42 / height, x_label, ha="center", va="bottom", fontsize=9)
+    if title:
+        figure.text(0.01, 1 - 0.1 / height, title, ha="left", va="top", fontsize=10.5)
