@@ -77,10 +77,11 @@ def _families(
         required_arms=arms,
         allow_failed=True,
     )
-    limits = {
-        (backbone.name, name): (100 * benchmark(name).chance, 100.0)
+    limits: dict[tuple[str, ...], tuple[float, float]] = {
+        (backbone.name, part.benchmark): (100 * benchmark(part.source).chance, 100.0)
         for backbone in plan.backbones
-        for name in benchmarks
+        for part in plan.benchmarks
+        if part.benchmark in benchmarks
     }
     return compare(
         table,

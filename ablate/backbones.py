@@ -50,7 +50,7 @@ def resolve(name: str) -> Backbone:
             downloaded unless the local cache has it.
 
     Returns:
-        Its name, the folder to load from, the digest of its files, and its number of layers.
+        Its name (a folder's own), the folder to load from, the digest of its files, and its number of layers.
 
     Raises:
         AblateError: unknown name, or a folder that lacks config.json or safetensors weights.
@@ -73,6 +73,8 @@ def resolve(name: str) -> Backbone:
             value=layers,
             hint="a backbone is a causal language model made of decoder layers",
         )
+    if folder == Path(name):
+        name = folder.resolve().name
     return Backbone(name=name, source=str(folder), digest=folder_digest(folder), n_layers=layers)
 
 

@@ -164,7 +164,8 @@ def _conclude(
     done = conduct(study, options, command)
     from rich.console import Console
 
-    from ablate.report import WIDTH, terminal_report
+    from ablate.report import terminal_report
+    from ablate.report.terminal import WIDTH
 
     console = Console(highlight=False)
     if console.width > WIDTH or not console.is_terminal:

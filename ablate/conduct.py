@@ -47,7 +47,7 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
             from ablate.tracking import BackgroundTracker
 
             tracker = BackgroundTracker(plan, home)
-            tally = _train(plan, options, ledger, tracker)
+            tally = _train(plan, home, options, ledger, tracker)
             return _report(plan, home, ledger, tracker, tally, command)
         finally:
             ledger.close()
@@ -86,7 +86,9 @@ def require_ledger(home: Home) -> None:
         )
 
 
-def _train(plan: Plan, options: Options, ledger: Ledger, tracker: BackgroundTracker) -> Tally:
+def _train(
+    plan: Plan, home: Home, options: Options, ledger: Ledger, tracker: BackgroundTracker
+) -> Tally:
     from ablate.executors import LocalExecutor
 
     waiting = [key for key, state in ledger.states(plan.specs).items() if state == "waiting"]
@@ -106,7 +108,9 @@ def _train(plan: Plan, options: Options, ledger: Ledger, tracker: BackgroundTrac
     labels = {
         key: f"{at[0].arm.label}, {at[0].backbone}, seed {at[0].seed}" for key, at in places.items()
     }
-    executor = LocalExecutor(min(options.workers, len(waiting)), plugins=plan.study.plugins)
+    executor = LocalExecutor(
+        min(options.workers, len(waiting)), plugins=plan.study.plugins, log=home.log
+    )
     try:
         with make_reporter(options.progress, len(waiting)) as reporter:
             return run_waiting(plan.specs, labels, ledger, executor, reporter, on_result=record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,10 +37,9 @@ def estimate(
         like.setdefault(_kind(spec), []).append(seconds)
     total = 0.0
     for spec in specs:
-        seconds = sorted(like.get(_kind(spec), ()))
-        if not seconds:
+        if _kind(spec) not in like:
             return Estimate(None, "no run like these has been measured in this home yet")
-        total += seconds[len(seconds) // 2]
+        total += statistics.median(like[_kind(spec)])
     used = sum(len(like[kind]) for kind in {_kind(spec) for spec in specs})
     return Estimate(
         total / workers, f"medians of {used} like runs in the ledger, {workers} at a time"

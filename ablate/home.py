@@ -42,6 +42,11 @@ class Home:
         return f"sqlite:///{self.root}/optuna.db"
 
     @property
+    def log(self) -> Path:
+        """What the workers have printed, tracebacks of crashes included."""
+        return self.root / "workers.log"
+
+    @property
     def lock(self) -> Path:
         """Held by the driver."""
         return self.root / "driver.lock"

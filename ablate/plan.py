@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ablate import backbones as backbone_room
 from ablate import benchmarks as benchmark_room
 from ablate.adapters import find_adapter
 from ablate.design import Arm, Design, block_at, make_design, unadapted_arm
+from ablate.errors import AblateError
 from ablate.recipes import TRAIN_RECIPE
 from ablate.spec import UNADAPTED, Backbone, Part, RunSpec, content_key
 from ablate.study import Study
@@ -50,7 +52,7 @@ class Plan:
     def main(self) -> tuple[str, ...]:
         """Benchmarks of the main cells."""
         return tuple(
-            p.benchmark for p in self.benchmarks if benchmark_room.benchmark(p.benchmark).main
+            p.benchmark for p in self.benchmarks if benchmark_room.benchmark(p.source).main
         )
 
     @property
@@ -62,7 +64,7 @@ class Plan:
     def design_digest(self) -> str:
         """Identity of everything but the seeds: more seeds are the same study, continued."""
         runs = sorted({dataclasses.replace(run.spec, seed=0).key for run in self.runs})
-        return content_key([runs, [[part.benchmark, part.digest] for part in self.benchmarks]])
+        return content_key([runs, [part.digest for part in self.benchmarks]])
 
 
 def make_plan(study: Study) -> Plan:
@@ -72,8 +74,10 @@ def make_plan(study: Study) -> Plan:
         AblateError: unknown or unreadable backbone or benchmark, impossible design point.
     """
     backbones = tuple(backbone_room.resolve(name) for name in study.backbones)
-    benchmarks = tuple(Part(name, benchmark_room.digest(name, "test")) for name in study.benchmarks)
-    mix = tuple(Part(name, benchmark_room.digest(name, "train")) for name in study.mix)
+    benchmarks = tuple(part_of(name, "test") for name in study.benchmarks)
+    mix = tuple(part_of(name, "train") for name in study.mix)
+    refuse_twins([backbone.name for backbone in backbones], "backbones")
+    refuse_twins([part.benchmark for part in benchmarks], "benchmarks")
     device = device_class(study.device)
     design = make_design(study, backbones)
 
@@ -101,6 +105,21 @@ def make_plan(study: Study) -> Plan:
         for arm in design.arms
     ]
     return Plan(study, design, backbones, benchmarks, tuple(runs))
+
+
+def part_of(source: str, split: str) -> Part:
+    """A split of a benchmark given by name or path."""
+    name = benchmark_room.benchmark(source).name
+    return Part(name, benchmark_room.digest(source, split), source)
+
+
+def refuse_twins(names: Sequence[str], place: str) -> None:
+    """Two files of one name would share a cell in every table."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise AblateError(
+                f"two of them are called {name!r}", place=place, value=name, hint="rename one"
+            )
 
 
 def device_class(wanted: str) -> str:

@@ -33,10 +33,11 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Part:
-    """A benchmark split by content: its name (or path) and the digest of its items."""
+    """A benchmark split: its name for people, the digest of its items, where to load it from."""
 
     benchmark: str
     digest: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class RunSpec:
         same |= {
             "recipes": [self.adapter_recipe, self.train_recipe],
             "hp": asdict(self.hp),
-            "mix": [[part.benchmark, part.digest] for part in self.mix],
+            "mix": [part.digest for part in self.mix],
             "seed": self.seed,
         }
         if self.block is not None:
@@ -121,7 +122,7 @@ class RunSpec:
         return {
             "backbone": self.backbone.digest,
             "hp": asdict(self.hp),
-            "mix": [[part.benchmark, part.digest] for part in self.mix],
+            "mix": [part.digest for part in self.mix],
             "seed": self.seed,
         }
 

@@ -10,6 +10,7 @@ import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ablate import parse
 from ablate.adapters import ADAPTERS, find_adapter
@@ -173,7 +174,7 @@ KEYS: dict[str, Key] = {
     **{f"at.{axis}": Key(_level(axis), f"{axis} where it is not varied") for axis in AXES},
 }
 
-FALLBACKS = {
+FALLBACKS: dict[str, Any] = {
     "name": "",
     "question": "",
     "design": "",

@@ -7,6 +7,7 @@ runs without the key; each axis is a parameter of its own, so that runs can be c
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import queue
@@ -45,6 +46,8 @@ class MlflowTracker:
         os.environ.update(QUIET)
         from mlflow import MlflowClient
 
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._plan = plan
         self._client: MlflowClient = MlflowClient(tracking_uri=home.mlflow_uri)
         self._experiment = _experiment(self._client, plan.study.name, home)

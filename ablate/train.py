@@ -62,7 +62,7 @@ def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adap
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(spec.pair(), "adapter"))
         peft_model: Any = get_peft_model(
-            model,  # type: ignore[arg-type]
+            model,
             find_adapter(spec.adapter).build(spec.hp, targets),
         )
     if spec.block is None:
@@ -129,7 +129,7 @@ def train(
     above ``BLOW_UP`` x ln(vocabulary).
     """
     hp = spec.hp
-    groups = [{"params": adapted.adapter, "lr": hp.lr}]
+    groups: list[dict[str, Any]] = [{"params": adapted.adapter, "lr": hp.lr}]
     if adapted.block:
         assert spec.block is not None
         groups.append({"params": adapted.block, "lr": hp.lr * spec.block.lr_multiplier})

@@ -46,7 +46,7 @@ def execute_one(spec: RunSpec) -> RunResult:
     model, tokenizer = backbones.load(spec.backbone)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     adapted = adapt(spec, model, backbones.adapter_targets(spec.backbone))
-    cost = {
+    cost: dict[str, Any] = {
         "adapter_parameters": count(adapted.adapter),
         "block_parameters": count(adapted.block),
     }
@@ -55,7 +55,7 @@ def execute_one(spec: RunSpec) -> RunResult:
     reason = ""
     adapted.model.to(accelerator.device)
     if spec.adapter != UNADAPTED:
-        mix = [encoded(spec.backbone, part.benchmark, "train") for part in spec.mix]
+        mix = [encoded(spec.backbone, part.source, "train") for part in spec.mix]
         trained = train(spec, adapted, mix, pad, accelerator)
         losses, reason = trained.losses, trained.reason
     cost["train_seconds"] = time.perf_counter() - started
@@ -81,17 +81,17 @@ def score(spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any) -> 
     scores = []
     with accelerator.autocast():
         for part in spec.benchmarks:
-            rows = encoded(spec.backbone, part.benchmark, "test")
+            rows = encoded(spec.backbone, part.source, "test")
             correct, loglik = score_items(model, rows, pad, accelerator.device, EVAL_BATCH)
             scores.append(Score(part.benchmark, part.digest, correct, loglik))
     return scores
 
 
 @functools.lru_cache(maxsize=64)
-def encoded(backbone: Backbone, benchmark: str, split: str) -> list[Encoded]:
+def encoded(backbone: Backbone, source: str, split: str) -> list[Encoded]:
     """The items of a benchmark split as token ids of a backbone's tokenizer."""
     _, tokenizer = backbones.load(backbone)
-    return encode(tokenizer, load_items(benchmark, split))
+    return encode(tokenizer, load_items(source, split))
 
 
 @functools.lru_cache(maxsize=1)

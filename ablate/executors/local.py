@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ablate.executors.base import Failure, Outcome
 from ablate.result import RunResult
@@ -43,10 +44,19 @@ class LocalExecutor:
         workers: number of slots; one per core is right, more make torch stall.
         work: ``module:function`` taking a list of RunSpecs, returning a list of RunResults.
         plugins: modules that each slot imports first, as the driver did.
+        log: file to which the slots' messages are appended; without one they are discarded.
     """
 
-    def __init__(self, workers: int, *, work: str = WORK, plugins: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        work: str = WORK,
+        plugins: Sequence[str] = (),
+        log: Path | None = None,
+    ) -> None:
         self._command = [sys.executable, "-m", "ablate.executors.slot", work, *plugins]
+        self._log = log or Path(os.devnull)
         self._selector = selectors.DefaultSelector()
         self._pending: list[Outcome] = []
         self._slots: list[_Slot] = []
@@ -56,14 +66,16 @@ class LocalExecutor:
 
     def _start(self) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # a session of its own: Ctrl-C reaches the driver only, which then ends the slots
-            start_new_session=True,
-            env=os.environ | threads | {"TOKENIZERS_PARALLELISM": "false"},
-        )
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # a session of its own: Ctrl-C reaches the driver only, which then ends the slots
+                start_new_session=True,
+                env=os.environ | threads | {"TOKENIZERS_PARALLELISM": "false"},
+            )
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         slot = _Slot(process)
@@ -119,7 +131,7 @@ class LocalExecutor:
         if self._idle_deaths > IDLE_DEATHS:
             raise RuntimeError(
                 f"worker processes end before they take a run ({_death(slot.process.wait())}); "
-                f"try: {' '.join(self._command)}"
+                f"see {self._log}, or try: {' '.join(self._command)}"
             )
         reason = _death(slot.process.wait())
         self._pending += [Failure(key, reason) for key in slot.keys]

@@ -11,7 +11,7 @@ from stats.verdict import Verdict, describe
 
 if TYPE_CHECKING:
     from ablate.report.findings import ArmInfo, Findings
-    from stats.compare import Comparison, Effect
+    from stats.result import Comparison, Effect
 
 MOST_CONTRASTS = 8
 """With more primary contrasts than this, the ones that settle nothing are counted, not spelled."""
@@ -147,7 +147,7 @@ def meanings(findings: Findings) -> list[tuple[Verdict, str]]:
         Verdict.SUPERIOR: f"Adjusted p ≤ {alpha} and the difference is positive; it may be smaller "
         f"than {sesoi}.",
         Verdict.INFERIOR_AND_MEANINGFUL: f"Adjusted p ≤ {alpha} and the whole simultaneous "
-        f"interval lies below −{sesoi}.",
+        f"interval lies below -{sesoi}.",
         Verdict.INFERIOR: f"Adjusted p ≤ {alpha} and the difference is negative; it may be smaller "
         f"than {sesoi}.",
         Verdict.INCONCLUSIVE: "None of these holds. It is not evidence of no difference: the "

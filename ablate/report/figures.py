@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablate.report.rows import cell_tables
+from ablate.report.rows import by_cell, cell_tables
 from stats import plots
 from stats.table import PairedTable
+from stats.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from ablate.report.findings import Findings
-    from stats.compare import Comparison, Effect
+    from stats.result import Comparison, Effect
 
 DPI = 110
 MAX_COLUMNS = 4
@@ -65,8 +67,8 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
                 "heatmap",
                 heatmap(findings),
                 "Heat map of the mean differences: levels and arms down, cells across.",
-                "Numbers are points, marks are verdicts. Rows above the rule, where there is one, "
-                "are means over the arms at that level; they describe and are not tested per cell.",
+                "Numbers are points, marks are verdicts (none: inconclusive). Rows above the rule, where there is one, "
+                "are means over the arms at that level; they describe, they are not tested.",
             ),
         ]
     pictures.append(
@@ -75,6 +77,7 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
             plots.paired_lines(
                 paired_table(findings, findings.benchmarks),
                 arms=[info.name for info in findings.arms],
+                cells=list(itertools.product(findings.backbones, findings.benchmarks)),
                 label=findings.label,
                 columns=_columns(findings.benchmarks),
             ),
@@ -121,7 +124,15 @@ def heatmap(findings: Findings) -> Figure:
     deltas = pd.DataFrame(
         {t.title: {row.label: row.effect.delta for row in t.rows} for t in tables}
     )
-    marks = pd.DataFrame({t.title: {row.label: row.mark for row in t.rows} for t in tables})
+    marks = pd.DataFrame(
+        {
+            t.title: {
+                row.label: "" if row.effect.verdict == Verdict.INCONCLUSIVE else row.mark
+                for row in t.rows
+            }
+            for t in tables
+        }
+    )
     levels = _level_means(findings, deltas)
     deltas = pd.concat([levels, deltas]) if len(levels) else deltas
     return plots.level_heatmap(
@@ -158,10 +169,10 @@ def _forest(comparison: Comparison, findings: Findings) -> Figure:
     def label(effect: Effect) -> str:
         return findings.label(effect.name)
 
-    cells = {tuple((effect.cell or {}).values()): effect.cell for effect in comparison.cells}
-    benchmarks = tuple(dict.fromkeys((cell or {}).get("benchmark", "") for cell in cells.values()))
+    cells = by_cell(comparison, findings)
+    benchmarks = tuple(dict.fromkeys(key[-1] for key in cells))
     return plots.forest(
-        comparison.cells,
+        [effect for effects in cells.values() for effect in effects],
         label=label,
         baseline=baseline_name(findings),
         units=comparison.units,

@@ -11,7 +11,7 @@ from ablate.errors import AblateError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stats.compare import Comparison
+    from stats.result import Comparison
 
 RESULT_KEYS = ("backbone", "arm", "hp", "seed", "benchmark")
 """Columns that identify a row of ``results`` and sort ``results.csv``."""

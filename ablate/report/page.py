@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from ablate.report.findings import Findings
-    from stats.compare import Comparison
+    from stats.result import Comparison
 
 MOST_BROKEN = 30
 

@@ -14,7 +14,7 @@ from stats.plots import MARKS
 
 if TYPE_CHECKING:
     from ablate.report.findings import Findings
-    from stats.compare import Comparison, Effect
+    from stats.result import Comparison, Effect
 
 ABSENT = "–"
 """Stands for a number that does not exist."""
@@ -60,7 +60,7 @@ def signed(value: float, digits: int = 2) -> str:
     if not math.isfinite(value):
         return ABSENT
     text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return text[1:] if float(text) == 0 else text
 
 
 def plain(value: float, digits: int = 1) -> str:
@@ -68,7 +68,7 @@ def plain(value: float, digits: int = 1) -> str:
     if not math.isfinite(value):
         return ABSENT
     text = f"{value:.{digits}f}"
-    return (text[1:] if float(text) == 0 and text[0] == "-" else text).replace("-", "−")
+    return text[1:] if float(text) == 0 and text[0] == "-" else text
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
@@ -125,7 +125,7 @@ def make_row(effect: Effect, label: str, alpha: float) -> Row:
         method=effect.p_adjusted_method,
         dz=signed(effect.dz),
         dz_interval=interval(effect.dz_low, effect.dz_high),
-        n=f"{effect.n_pairs}" + (f" (−{effect.n_broken})" if effect.n_broken else ""),
+        n=f"{effect.n_pairs}" + (f" (-{effect.n_broken})" if effect.n_broken else ""),
         verdict=verdict_words(effect),
         mark=MARKS[effect.verdict],
         pairs_needed=count(effect.pairs_needed),
@@ -143,9 +143,7 @@ def primary_rows(comparison: Comparison, findings: Findings) -> tuple[Row, ...]:
 
 def cell_tables(comparison: Comparison, findings: Findings) -> tuple[CellTable, ...]:
     """One table per cell, cells and arms in the order of the design."""
-    grouped: dict[tuple[str, ...], list[Effect]] = {}
-    for effect in comparison.cells:
-        grouped.setdefault(tuple((effect.cell or {}).values()), []).append(effect)
+    grouped = by_cell(comparison, findings)
     return tuple(
         CellTable(
             title=" × ".join(key) or "all",
@@ -157,8 +155,24 @@ def cell_tables(comparison: Comparison, findings: Findings) -> tuple[CellTable, 
     )
 
 
+def by_cell(
+    comparison: Comparison, findings: Findings
+) -> dict[tuple[str, ...], tuple[Effect, ...]]:
+    """The effects of each cell, keyed by (backbone, benchmark), in the order of the design."""
+    order = [*findings.backbones, *findings.benchmarks, *findings.retention]
+
+    def place(key: tuple[str, ...]) -> list[int]:
+        return [order.index(part) if part in order else len(order) for part in key]
+
+    keys = sorted({tuple((e.cell or {}).values()) for e in comparison.cells}, key=place)
+    return {
+        key: tuple(e for e in comparison.cells if tuple((e.cell or {}).values()) == key)
+        for key in keys
+    }
+
+
 def _cell_notes(effects: Iterable[Effect], findings: Findings) -> tuple[str, ...]:
-    broken = [f"{findings.label(e.name)} {e.n_broken}" for e in effects if e.n_broken]
+    broken = [f"{e.n_broken} of {findings.label(e.name)}" for e in effects if e.n_broken]
     return (f"Broken pairs left out: {', '.join(broken)}.",) if broken else ()
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ablate.report.answer import answer, caveats
+from ablate.report.answer import caveats, cell_sentences, failure_sentence, primary_sentences
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
+from stats.plots import MARKS
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
     from ablate.report.findings import Findings
-    from stats.compare import Comparison
+    from stats.result import Comparison
 
 WIDTH = 100
 """Columns the report fits in."""
+
+MAX_T = "max-T"
+"""The usual correction; tables only name the method of rows that had another."""
 
 
 def terminal_report(findings: Findings) -> Group:
@@ -24,62 +29,104 @@ def terminal_report(findings: Findings) -> Group:
     Marks and words carry the verdicts; colour only repeats them.
     """
     from rich.console import Group
-    from rich.padding import Padding
-    from rich.rule import Rule
     from rich.text import Text
 
     parts: list[Any] = [Text(findings.title, style="bold")]
     if findings.question:
         parts.append(Text(findings.question))
     parts += [Text(f"! {line}", style="dark_orange3") for line in caveats(findings)]
-    parts += [Text(""), Rule("Answer", align="left", style="dim")]
-    parts += [Padding(Text(f"• {line}"), (0, 0, 0, 1)) for line in answer(findings)]
-    parts += [Text(""), Rule("Primary family, averaged over cells", align="left", style="dim")]
-    parts += [_primary_table(primary_rows(findings.main, findings)), Text("")]
-    parts += _family("Per cell", findings.main, findings)
-    if findings.retention_comparison is not None:
-        parts += _family("Retention (a family of its own)", findings.retention_comparison, findings)
+    parts += [*_heading("Answer"), _answer(findings)]
+    parts += _primary("Primary family, averaged over cells", findings.main, findings)
+    parts += _cells("Per cell", findings.main, findings)
+    retention = findings.retention_comparison
+    if retention is not None:
+        parts += _primary("Retention, a family of its own", retention, findings)
+        parts += _cells("Retention per cell", retention, findings)
+    parts += _failures(findings)
+    if findings.notes:
+        parts += _heading("Notes")
+        parts += [Text(note) for note in findings.notes]
     return Group(*parts)
 
 
-def _family(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
+def _heading(title: str) -> list[Any]:
     from rich.rule import Rule
     from rich.text import Text
 
-    tables = cell_tables(comparison, findings)
-    rows = [row for table in tables for row in table.rows]
-    level = f"{comparison.confidence_level * 100:g} %"
-    foot = (
-        f"points · {level} CI unadjusted, of paired t · p t: paired t · p flip: exact sign flip · "
-        f"p adj: {methods(rows)} over {len(rows)} tests"
-    )
-    parts: list[Any] = [Rule(title, align="left", style="dim")]
-    for table in tables:
-        parts.append(_cell_table(table))
-        parts += [Text(f"  {note}") for note in table.notes]
-    parts += [Text(foot, style="dim"), Text("")]
-    return parts
+    return [Text(""), Rule(title, align="left", style="dim")]
 
 
-def _primary_table(rows: tuple[Row, ...]) -> Table:
-    table = _table(f"contrast|difference|simultaneous CI|p t|p adj ({methods(rows)})|n|verdict")
+def _answer(findings: Findings) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.width = WIDTH
+    grid.add_column(width=2, no_wrap=True)
+    grid.add_column()
+    for effect, sentence in primary_sentences(findings):
+        mark = MARKS[effect.verdict] if effect is not None else ""
+        grid.add_row(Text(mark, style="bold"), Text(sentence))
+    others = cell_sentences(findings.main, findings, "arm × cell comparisons")
+    if findings.retention_comparison is not None:
+        others += [
+            f"Retention. {sentence}"
+            for sentence in cell_sentences(findings.retention_comparison, findings, "comparisons")
+        ]
+    for sentence in (*others, failure_sentence(findings)):
+        grid.add_row("", Text(sentence))
+    return grid
+
+
+def _primary(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    rows = primary_rows(comparison, findings)
+    if not rows:
+        return []
+    table = _table(("contrast", "diff.", "simultaneous CI", "p t", "p adj", "n", "verdict"), rows)
     for row in rows:
         table.add_row(
             row.label,
             row.delta,
             row.simultaneous,
             row.p,
-            row.p_adjusted,
+            _adjusted(row),
             row.n,
             f"{row.mark:<2} {row.verdict}",
             style=_style(row),
         )
-    return table
+    foot = f"{comparison.units} · p adj: {_method_text(rows)} · n: pairs (lost ones in brackets)"
+    return [*_heading(title), table, Text(foot, style="dim")]
 
 
-def _cell_table(cell: CellTable) -> Table:
-    table = _table(f"{cell.title}|base|arm|diff. [CI]|p t|p flip|p adj|d_z|verdict")
-    several = len({row.method for row in cell.rows}) > 1
+def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    tables = cell_tables(comparison, findings)
+    rows = [row for table in tables for row in table.rows]
+    if not rows:
+        return []
+    parts: list[Any] = _heading(title)
+    for table in tables:
+        parts += [Text(table.title, style="bold"), _cell_table(table, rows)]
+        parts += [Text(note, style="dim") for note in table.notes]
+    foot = (
+        f"{comparison.units} · [ ]: {comparison.confidence_level * 100:g} % CI of the paired t, "
+        f"unadjusted · p flip: exact sign flip · p adj: {_method_text(rows)}"
+    )
+    return [*parts, Text(foot, style="dim")]
+
+
+def _cell_table(cell: CellTable, rows: Sequence[Row]) -> Table:
+    headers = ("arm", "base", "arm", "diff. [CI]", "p t", "p flip", "p adj", "d_z", "verdict")
+    # All cells are laid out alike, so that the eye can run down the page.
+    widths = {
+        "diff. [CI]": max(len(f"{row.delta} {row.interval}") for row in rows),
+        "p adj": max(len(_adjusted(row)) for row in rows),
+        "d_z": max(len(row.dz) for row in rows),
+    }
+    table = _table(headers, rows, widths)
     for row in cell.rows:
         table.add_row(
             row.label,
@@ -88,7 +135,7 @@ def _cell_table(cell: CellTable) -> Table:
             f"{row.delta} {row.interval}",
             row.p,
             row.p_signflip,
-            f"{row.p_adjusted} {row.method}" if several else row.p_adjusted,
+            _adjusted(row),
             row.dz,
             f"{row.mark:<2} {row.verdict}",
             style=_style(row),
@@ -96,17 +143,44 @@ def _cell_table(cell: CellTable) -> Table:
     return table
 
 
-def _table(header: str) -> Table:
-    from rich.box import SIMPLE_HEAD
+def _failures(findings: Findings) -> list[Any]:
+    """Arms that lost runs; nothing where none did."""
+    from rich.text import Text
+
+    lines = [
+        f"{findings.label(row['arm'])}: {row['diverged']} diverged, {row['failed']} failed of "
+        f"{row['runs']}" + (f" ({row['reasons']})" if row["reasons"] else "")
+        for row in findings.failures.to_dict("records")
+        if row["done"] < row["runs"]
+    ]
+    return [*_heading("Failures"), *(Text(line) for line in lines)] if lines else []
+
+
+def _adjusted(row: Row) -> str:
+    return row.p_adjusted + (f" {row.method[0]}" if row.method not in ("", MAX_T) else "")
+
+
+def _method_text(rows: Sequence[Row]) -> str:
+    """``max-T over 72 tests``, and what the letters behind other p-values stand for."""
+    used = [method for method in methods(rows).split(", ") if method != MAX_T]
+    letters = "".join(f", {method[0]}: {method}" for method in used if method != "none")
+    main = f"{MAX_T} " if len(used) < len(methods(rows).split(", ")) else ""
+    return f"{main}over {sum(bool(row.method) for row in rows)} tests{letters}"
+
+
+def _table(
+    headers: Sequence[str], rows: Sequence[Row], widths: dict[str, int] | None = None
+) -> Table:
     from rich.table import Table
 
-    first, *middle, last = header.split("|")
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.width = None
-    table.add_column(first, overflow="fold")
+    first, *middle, last = headers
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    # Verdicts are the words that must not be cut; a long label wraps instead.
+    verdict = max(len(word) for row in rows for word in row.verdict.split()) + 3
+    table.add_column(first, min_width=min(12, max(len(row.label) for row in rows)))
     for name in middle:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(last, overflow="fold")
+        table.add_column(name, justify="right", no_wrap=True, min_width=(widths or {}).get(name))
+    table.add_column(last, min_width=verdict)
     return table
 
 
@@ -117,3 +191,4 @@ def _style(row: Row) -> str:
     if verdict.startswith("inferior"):
         return "bold dark_orange3"
     return ""
+
