@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stats.errors import StatsError
+from stats.errors import StatsError, nearest
 from stats.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from stats.compare import Effect
-    from stats.table import PairedTable
+    from stats.result import Effect
+    from stats.table import Key, PairedTable
 
 MARKS: Mapping[Verdict, str] = {
     Verdict.SUPERIOR_AND_MEANINGFUL: "++",
     Verdict.SUPERIOR: "+",
     Verdict.EQUIVALENT: "=",
     Verdict.INCONCLUSIVE: "?",
-    Verdict.INFERIOR: "−",
-    Verdict.INFERIOR_AND_MEANINGFUL: "−−",
-    Verdict.IDENTICAL: "≡",
-    Verdict.UNDEFINED: "×",
+    Verdict.INFERIOR: "-",
+    Verdict.INFERIOR_AND_MEANINGFUL: "--",
+    Verdict.IDENTICAL: "==",
+    Verdict.UNDEFINED: "x",
 }
 """A short mark per verdict, for tables and figures."""
 
@@ -88,12 +88,13 @@ def forest(
             width=2.45 if across > 1 else 6.0,
             height=0.23 * len(names) + 0.1,
             left=0.35 + 0.072 * max(map(len, names)),
+            title=title,
         )
-        for axis, (name, rows) in zip(axes, panels.items(), strict=False):
+        for axis, (name, rows) in zip(axes, panels.items(), strict=True):
             _forest_panel(axis, rows, names, label, sesoi)
             axis.set_title(name, fontsize=9)
         low, high = _span(effects, sesoi)
-        for i, axis in enumerate(axes[: len(panels)]):
+        for i, axis in enumerate(axes):
             axis.set_xlim(low, high)
             axis.set_ylim(len(names) - 0.4, -0.6)
             axis.set_yticks(range(len(names)), names if i % across == 0 else [""] * len(names))
@@ -106,39 +107,40 @@ def paired_lines(
     table: PairedTable,
     *,
     arms: Sequence[str] = (),
+    cells: Sequence[Key] = (),
     label: Callable[[str], str] = str,
     columns: int = 4,
     title: str = "",
 ) -> Figure:
     """Every pair's score in every arm, one panel per cell: a line is a pair, in black their mean.
 
-    Lines that run in parallel show that pairing removes noise. A failed run leaves a gap. ``arms``
-    selects and orders (default: all, in the table's order). Raises StatsError for unknown arms.
+    Lines that run in parallel show that pairing removes noise. A failed run leaves a gap, and its
+    pair is not in the mean. ``arms`` and ``cells`` select and order (default: all, in the table's
+    order). Raises StatsError for an arm or a cell that the table does not have.
     """
     scores = table.scores()
-    shown = list(arms) or list(scores.arms)
-    unknown = [arm for arm in shown if arm not in scores.arms]
-    if unknown:
-        raise StatsError(f"there is no arm '{unknown[0]}'", place="paired_lines", value=unknown)
+    shown = _known(arms or scores.arms, scores.arms, "arm")
+    panels = _known(cells or scores.cells, scores.cells, "cell")
     at = [scores.arms.index(arm) for arm in shown]
     texts = [label(arm) for arm in shown]
-    across = min(columns, len(scores.cells))
+    across = min(columns, len(panels))
     replicates = _replicates(table, scores.pairs)
     colours = _line_colours(len(set(replicates)))
     with _style("whitegrid"):
         figure, axes = _grid(
-            len(scores.cells),
+            len(panels),
             across,
             width=max(2.3, 0.24 * len(shown)) if across > 1 else max(4.0, 0.4 * len(shown)),
             height=1.75,
             left=0.7,
-            below=0.25 + 0.07 * max(map(len, texts)),
+            below=0.2,
+            foot=0.75 + 0.07 * max(map(len, texts)),
             gap=0.5,
-            share_y=False,
+            title=title,
         )
         seen: dict[str, Any] = {}
-        for i, (axis, cell) in enumerate(zip(axes, scores.cells, strict=False)):
-            values = scores.values[at, :, i]
+        for i, (axis, cell) in enumerate(zip(axes, panels, strict=True)):
+            values = scores.values[at, :, scores.cells.index(cell)]
             for pair in np.flatnonzero(np.isfinite(values).any(axis=0)):
                 name = replicates[pair]
                 colour = colours[list(dict.fromkeys(replicates)).index(name)]
@@ -149,7 +151,11 @@ def paired_lines(
                 (mean,) = axis.plot(values[:, complete].mean(axis=1), color=INK, lw=2)
                 seen["mean"] = mean
             axis.set_title(cell_title(dict(zip(table.cell, cell, strict=True))), fontsize=9)
-            axis.set_xticks(range(len(shown)), texts, rotation=90, fontsize=7)
+            lowest = i + across >= len(panels)
+            blank = [""] * len(shown)
+            axis.set_xticks(
+                range(len(shown)), texts if lowest else blank, rotation=90, fontsize=7.5
+            )
             axis.set_xlim(-0.4, len(shown) - 0.6)
             axis.tick_params(axis="y", labelsize=7)
             if i % across == 0:
@@ -201,7 +207,16 @@ def level_heatmap(
         from matplotlib.colors import LinearSegmentedColormap
         from seaborn import heatmap
 
-        figure, (axis,) = _grid(1, 1, width=0.86 * across + 0.9, height=0.27 * rows, left=left)
+        figure, (axis,) = _grid(
+            1,
+            1,
+            width=0.86 * across + 0.9,
+            height=0.27 * rows,
+            left=left,
+            foot=0.5,
+            above=0.15,
+            title=title,
+        )
         colours = LinearSegmentedColormap.from_list("", ["#de8f05", "#ffffff", "#4a9fd0"])
         axis.set_facecolor("#dddddd")
         heatmap(
@@ -216,7 +231,7 @@ def level_heatmap(
             annot_kws={"fontsize": 8, "color": INK},
             linewidths=0.6,
             linecolor="white",
-            cbar_kws={"label": f"difference to {baseline}, {units}", "pad": 0.02},
+            cbar=False,
             xticklabels=[str(name).replace(" × ", "\n") for name in deltas.columns],
             yticklabels=list(deltas.index),
         )
@@ -224,6 +239,10 @@ def level_heatmap(
             axis.text(x + 0.5, y + 0.5, "–", ha="center", va="center", fontsize=8)
         axis.tick_params(axis="x", rotation=0, labelsize=8, length=0)
         axis.tick_params(axis="y", rotation=0, labelsize=8, length=0)
+        scale = figure.colorbar(axis.collections[0], ax=axis, pad=0.02)
+        scale.set_label(f"difference to {baseline}, {units}", fontsize=8)
+        scale.ax.tick_params(labelsize=8)
+        scale.outline.set_visible(False)
         if 0 < rule_after < rows:
             axis.axhline(rule_after, color=INK, lw=1.2)
         _finish(figure, "", title)
@@ -298,8 +317,23 @@ def _line_colours(n: int) -> list[Any]:
     return list(color_palette("colorblind", n)) if n <= 8 else ["#9db8c9"] * n
 
 
+def _known(wanted: Sequence[Any], known: Sequence[Any], what: str) -> list[Any]:
+    for name in wanted:
+        if name not in known:
+            raise StatsError(
+                f"there is no {what} {name!r}",
+                place="paired_lines",
+                value=name,
+                hint=nearest(name, known),
+            )
+    return list(wanted)
+
+
 def _number(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−") if math.isfinite(value) else ""
+    if not math.isfinite(value):
+        return ""
+    text = f"{value:+.1f}"
+    return text[1:] if float(text) == 0 else text
 
 
 @contextmanager
@@ -322,18 +356,20 @@ def _grid(
     height: float,
     left: float,
     below: float = 0.3,
+    foot: float = 0.72,
+    above: float = 0.4,
     gap: float = 0.28,
-    share_y: bool = True,
+    title: str = "",
 ) -> tuple[Figure, list[Axes]]:
     """A figure of ``n`` panels laid out in inches (a layout engine takes seconds at 8 panels)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     down = math.ceil(n / across)
-    top, foot, right = 0.75, 0.75, 0.45
+    top, right = above + (0.3 if title else 0.0), 0.45
     step_x, step_y = width + gap, height + below + 0.32
     whole_x = left + step_x * across - gap + right
-    whole_y = top + step_y * down - 0.32 + foot
+    whole_y = top + step_y * (down - 1) + height + foot
     figure = Figure(figsize=(whole_x, whole_y), facecolor="white")
     FigureCanvasAgg(figure)
     axes = []
@@ -377,6 +413,6 @@ def _foot(figure: Figure, handles: list[Any], labels: list[str]) -> None:
 def _finish(figure: Figure, x_label: str, title: str) -> None:
     height = float(figure.get_figheight())
     if x_label:
-        figure.text(0.5, 0.42 / height, x_label, ha="center", va="bottom", fontsize=9)
+        figure.text(0.5, 0.3 / height, x_label, ha="center", va="bottom", fontsize=9)
     if title:
         figure.text(0.01, 1 - 0.1 / height, title, ha="left", va="top", fontsize=10.5)

@@ -19,15 +19,6 @@ MOST_NAMED = 6
 NOTHING_SAID = (Verdict.INCONCLUSIVE, Verdict.IDENTICAL, Verdict.UNDEFINED)
 
 
-def answer(findings: Findings) -> tuple[str, ...]:
-    """The study's answer: the primary family, the cells, retention, and lost runs."""
-    lines = [sentence for _, sentence in primary_sentences(findings)]
-    lines += cell_sentences(findings.main, findings, "arm × cell comparisons")
-    if findings.retention_comparison is not None:
-        lines += cell_sentences(findings.retention_comparison, findings, "retention comparisons")
-    return (*lines, failure_sentence(findings))
-
-
 def caveats(findings: Findings) -> tuple[str, ...]:
     """What to know before believing any of it; empty for a report that confirms."""
     return tuple(f"Exploratory: {reason}" for reason in findings.exploratory)

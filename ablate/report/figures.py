@@ -67,8 +67,9 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
                 "heatmap",
                 heatmap(findings),
                 "Heat map of the mean differences: levels and arms down, cells across.",
-                "Numbers are points, marks are verdicts (none: inconclusive). Rows above the rule, where there is one, "
-                "are means over the arms at that level; they describe, they are not tested.",
+                "Numbers are points, marks are verdicts (none: inconclusive). Rows above the rule, "
+                "where there is one, are means over the arms at that level; they describe, they "
+                "are not tested.",
             ),
         ]
     pictures.append(

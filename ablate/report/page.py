@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ablate.report.answer import (
-    answer,
     cell_sentences,
     failure_sentence,
     meanings,
     primary_sentences,
 )
-from ablate.report.figures import Picture, baseline_name
+from ablate.report.figures import Picture
 from ablate.report.rows import (
     ABSENT,
     Row,
     cell_tables,
     count,
-    methods,
     plain,
     primary_rows,
 )
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from ablate.report.findings import Findings
-    from stats.result import Comparison
 
 MOST_BROKEN = 30
 
@@ -53,16 +50,9 @@ class Bar:
 
 def render(findings: Findings, pictures: Sequence[Picture]) -> str:
     """The page as HTML text; names are escaped, pictures are embedded."""
-    rows = primary_rows(findings.main, findings)
     context: dict[str, Any] = {
         "f": findings,
-        "baseline": baseline_name(findings),
-        "answer": answer(findings),
-        "primary": rows,
         "primary_sentences": primary_sentences(findings),
-        "cell_sentences": cell_sentences(findings.main, findings, "arm × cell comparisons"),
-        "primary_bars": bars(rows, findings.sesoi),
-        "primary_methods": methods(rows),
         "families": _families(findings),
         "pictures": {picture.name: picture for picture in pictures},
         "embed": _embed,
@@ -74,19 +64,18 @@ def render(findings: Findings, pictures: Sequence[Picture]) -> str:
         "marks": MARKS,
         "standing": _standing(findings),
         "costs": _costs(findings),
-        "estimands": _estimands(findings.main),
+        "estimands": [(effect.name, effect.estimand) for effect in findings.main.primary],
         "level": f"{findings.main.confidence_level * 100:g} %",
-        "versions": findings.main.versions,
         "runs": int(findings.failures["runs"].sum()),
     }
     return _template().render(context)
 
 
-def bars(rows: Sequence[Row], sesoi: float) -> dict[int, Bar]:
-    """A bar per row on one scale that holds every interval, zero and the SESOI, by row index."""
+def bars(tables: Sequence[Sequence[Row]], sesoi: float) -> list[list[Bar]]:
+    """A bar per row of each table, all on one scale that holds every interval and the SESOI."""
+    effects = [row.effect for rows in tables for row in rows]
     ends = [-sesoi, sesoi]
-    for row in rows:
-        e = row.effect
+    for e in effects:
         ends += [e.delta, e.ci_low, e.ci_high, e.simultaneous_low, e.simultaneous_high]
     finite = [end for end in ends if math.isfinite(end)]
     low, high = min(finite), max(finite)
@@ -99,16 +88,19 @@ def bars(rows: Sequence[Row], sesoi: float) -> dict[int, Bar]:
             return None
         return place(left), place(right)
 
-    return {
-        i: Bar(
-            zero=place(0.0),
-            band=(place(-sesoi), place(sesoi)),
-            delta=place(e.delta) if math.isfinite(e.delta) else None,
-            inner=span(e.ci_low, e.ci_high),
-            outer=span(e.simultaneous_low, e.simultaneous_high),
-        )
-        for i, e in enumerate(row.effect for row in rows)
-    }
+    return [
+        [
+            Bar(
+                zero=place(0.0),
+                band=(place(-sesoi), place(sesoi)),
+                delta=place(row.effect.delta) if math.isfinite(row.effect.delta) else None,
+                inner=span(row.effect.ci_low, row.effect.ci_high),
+                outer=span(row.effect.simultaneous_low, row.effect.simultaneous_high),
+            )
+            for row in rows
+        ]
+        for rows in tables
+    ]
 
 
 @cache
@@ -130,21 +122,24 @@ def _embed(picture: Picture) -> str:
 
 
 def _families(findings: Findings) -> list[dict[str, Any]]:
-    """The families of cells in the order of the page: main, then retention."""
-    found = [("cells", findings.main)]
-    if findings.retention_comparison is not None:
-        found.append(("retention", findings.retention_comparison))
+    """What the page shows of each family of cells: the main cells, then retention."""
     families = []
-    for key, comparison in found:
+    for comparison, what in (
+        (findings.main, "arm × cell comparisons"),
+        (findings.retention_comparison, "comparisons"),
+    ):
+        if comparison is None:
+            continue
+        primary = primary_rows(comparison, findings)
         tables = cell_tables(comparison, findings)
-        rows = [row for table in tables for row in table.rows]
+        drawn = bars([table.rows for table in tables], findings.sesoi)
         families.append(
             {
-                "key": key,
-                "methods": methods(rows),
-                "tests": len(rows),
-                "sentences": cell_sentences(comparison, findings, "comparisons"),
-                "tables": [(table, bars(table.rows, findings.sesoi)) for table in tables],
+                "tests": sum(bool(row.method) for table in tables for row in table.rows),
+                "sentences": cell_sentences(comparison, findings, what),
+                "primary": primary,
+                "primary_bars": bars([primary], findings.sesoi)[0],
+                "tables": list(zip(tables, drawn, strict=True)),
             }
         )
     return families
@@ -222,7 +217,3 @@ def _range(frame: Any, column: str) -> str:
         return ABSENT
     low, high = frame[column].min(), frame[column].max()
     return count(low) if low == high else f"{count(low)} to {count(high)}"
-
-
-def _estimands(comparison: Comparison) -> Iterable[tuple[str, str]]:
-    return [(effect.name, effect.estimand) for effect in comparison.primary]

@@ -47,10 +47,9 @@ class Row:
 
 @dataclass(frozen=True)
 class CellTable:
-    """The rows of one cell. ``title`` names it, ``key`` is safe as an anchor."""
+    """The rows of one cell; ``title`` names it."""
 
     title: str
-    key: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
@@ -147,7 +146,6 @@ def cell_tables(comparison: Comparison, findings: Findings) -> tuple[CellTable, 
     return tuple(
         CellTable(
             title=" × ".join(key) or "all",
-            key="cell-" + "-".join(key),
             rows=tuple(make_row(e, findings.label(e.name), comparison.alpha) for e in effects),
             notes=_cell_notes(effects, findings),
         )

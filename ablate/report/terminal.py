@@ -110,7 +110,7 @@ def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
     parts: list[Any] = _heading(title)
     for table in tables:
         parts += [Text(table.title, style="bold"), _cell_table(table, rows)]
-        parts += [Text(note, style="dim") for note in table.notes]
+        parts += [*(Text(note, style="dim") for note in table.notes), Text("")]
     foot = (
         f"{comparison.units} · [ ]: {comparison.confidence_level * 100:g} % CI of the paired t, "
         f"unadjusted · p flip: exact sign flip · p adj: {_method_text(rows)}"
@@ -119,10 +119,11 @@ def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
 
 
 def _cell_table(cell: CellTable, rows: Sequence[Row]) -> Table:
-    headers = ("arm", "base", "arm", "diff. [CI]", "p t", "p flip", "p adj", "d_z", "verdict")
+    headers = ("arm", "base", "mean", "diff. [CI]", "p t", "p flip", "p adj", "d_z", "verdict")
     # All cells are laid out alike, so that the eye can run down the page.
     widths = {
         "diff. [CI]": max(len(f"{row.delta} {row.interval}") for row in rows),
+        "p t": max(len(row.p) for row in rows),
         "p adj": max(len(_adjusted(row)) for row in rows),
         "d_z": max(len(row.dz) for row in rows),
     }
@@ -191,4 +192,3 @@ def _style(row: Row) -> str:
     if verdict.startswith("inferior"):
         return "bold dark_orange3"
     return ""
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -50,7 +51,7 @@ def simulate(
         pair_noise = {b: generator.normal(0, 3) for b in (*benchmarks, *retention)}
         for arm in arms:
             outcome = _outcome(lost or {}, arm.name, backbone, seed)
-            key = f"{abs(hash_text(f'{arm.name}{backbone}{seed}')):032x}"
+            key = hashlib.sha256(f"{arm.name}/{backbone}/{seed}".encode()).hexdigest()[:32]
             costs.append(_cost(key, arm, backbone, seed, generator))
             for i, benchmark in enumerate((*benchmarks, *retention)):
                 own = 0.0 if benchmark == flat else generator.normal(0, noise)
@@ -119,11 +120,6 @@ def simulate(
         failures=_failures(results),
         provenance={"device": "cpu", "torch": "2.13.0", "reported": "2026-01-01 00:00 UTC"},
     )
-
-
-def hash_text(text: str) -> int:
-    """A number from a text, the same in every process."""
-    return int.from_bytes(text.encode()[-12:], "big")
 
 
 def _outcome(lost: Mapping[tuple[str, str, int], str], arm: str, backbone: str, seed: int) -> str:
