@@ -6,13 +6,14 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
-from stats.verdict import Verdict, amount, describe, format_p
+from stats.verdict import Verdict, describe
+from stats.wording import amount, number, p_value
 
 if TYPE_CHECKING:
     from stats.result import Comparison, Effect
 
 WIDTH = 100
-_NAME = 20
+_NAME = 19
 _HEAD = ("", "n", "base", "arm", "delta", "simultaneous", "p t", "p flip", "p adj", "d_z", "")
 _MARK = {"max-T": "m", "Holm": "h"}
 
@@ -54,7 +55,7 @@ def _table(effects: list[Effect] | tuple[Effect, ...]) -> list[str]:
     lines = [head]
     for e in effects:
         interval = (
-            f"[{_number(e.simultaneous_low)}, {_number(e.simultaneous_high)}]"
+            f"[{number(e.simultaneous_low)}, {number(e.simultaneous_high)}]"
             if not math.isnan(e.simultaneous_low)
             else "-"
         )
@@ -68,14 +69,14 @@ def _table(effects: list[Effect] | tuple[Effect, ...]) -> list[str]:
             _line(
                 name,
                 str(e.n_pairs),
-                _number(e.mean_baseline),
-                _number(e.mean_arm),
-                _number(e.delta, sign=True),
+                number(e.mean_baseline),
+                number(e.mean_arm),
+                number(e.delta, sign=True),
                 interval,
-                format_p(e.p),
-                format_p(e.p_signflip),
-                format_p(e.p_adjusted) + (_MARK.get(e.p_adjusted_method, "")),
-                _number(e.dz),
+                p_value(e.p),
+                p_value(e.p_signflip),
+                p_value(e.p_adjusted) + (_MARK.get(e.p_adjusted_method, "")),
+                "-" if math.isnan(e.dz) else f"{e.dz:.2f}",
                 verdict + ("*" if e.also else ""),
             )
         )
@@ -86,23 +87,8 @@ def _line(*parts: str) -> str:
     name, n, base, arm, delta, interval, p_t, p_flip, p_adj, dz, verdict = parts
     return (
         f"{name:<{_NAME}}{n:>3}{base:>7}{arm:>7}{delta:>7}{interval:>17}"
-        f"{p_t:>6}{p_flip:>7}{p_adj:>7}{dz:>6} {verdict}"
+        f"{p_t:>6}{p_flip:>7}{p_adj:>7}{dz:>7} {verdict}"
     ).rstrip()[:WIDTH]
-
-
-def _number(value: float, *, sign: bool = False) -> str:
-    """At most six characters that show the leading digits."""
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    size = abs(value)
-    digits = 4 if size < 0.1 else 3 if size < 1 else 2 if size < 100 else 1 if size < 1000 else 0
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
-    while len(text) > 6 and digits > 0:
-        digits -= 1
-        text = f"{value:{'+' if sign else ''}.{digits}f}"
-    return text
 
 
 def _notes(comparison: Comparison) -> list[str]:

@@ -10,6 +10,7 @@ from scipy import special
 
 from stats.errors import StatsError
 from stats.noncentral import t_power
+from stats.wording import amount, number, p_value
 
 if TYPE_CHECKING:
     from stats.result import Effect
@@ -111,10 +112,10 @@ def describe(effect: Effect, units: str = "score units", sesoi: float | None = N
     """The verdict on an effect as one sentence, the only place where verdicts become prose."""
     where = " in " + "/".join(effect.cell.values()) if effect.cell else ", averaged over cells"
     subject = f"{effect.name} against {effect.baseline}{where}"
-    size = f"{effect.delta:+.2f} {units}"
+    size = f"{number(effect.delta, sign=True)} {units}"
     if not math.isnan(effect.simultaneous_low):
-        size += f" [{effect.simultaneous_low:+.2f}, {effect.simultaneous_high:+.2f}]"
-    proof = f"adjusted p {format_p(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
+        size += f" [{number(effect.simultaneous_low)}, {number(effect.simultaneous_high)}]"
+    proof = f"adjusted p {p_value(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
     bound = "" if sesoi is None else amount(sesoi, units)
     match effect.verdict:
         case Verdict.UNDEFINED:
@@ -146,20 +147,3 @@ def describe(effect: Effect, units: str = "score units", sesoi: float | None = N
             elif effect.pairs_needed:
                 claim += f"; about {effect.pairs_needed} fresh pairs would find {bound}"
     return f"{subject}: {claim} ({size}, {proof})."
-
-
-def amount(value: float, units: str) -> str:
-    """A number with its unit, in the singular for one."""
-    return f"{value:g} {units.removesuffix('s') if value == 1 else units}"
-
-
-def format_p(p: float, *, equals: bool = False) -> str:
-    """A p-value for reading: three decimals, or "<.001"; "-" where there is none.
-
-    ``equals`` writes the relation out, for prose: "= .031", "< .001".
-    """
-    if math.isnan(p):
-        return "-"
-    if p < 0.001:
-        return "< .001" if equals else "<.001"
-    return ("= " if equals else "") + f"{p:.3f}".removeprefix("0")
