@@ -117,10 +117,7 @@ class Block(nn.Module):
         counts the valid tokens of each prompt; conditioning `prompt` needs it, `causal` ignores
         it. `donors` hold one sequence per row for the control `shuffled`.
         """
-        # Half precision would make the size of a small update depend on the precision of a run.
-        with torch.autocast(device_type=stream.device.type, enabled=False):
-            change = self.change(stream, valid, prompt, donors)
-        return stream + change.to(stream.dtype)
+        return stream + self.change(stream, valid, prompt, donors).to(stream.dtype)
 
     def change(
         self,
@@ -130,6 +127,17 @@ class Block(nn.Module):
         donors: Donors | None = None,
     ) -> Tensor:
         """Return what `forward` adds: float32 (B, T, d), 0 where nothing is written."""
+        # Half precision would make the size of a small update depend on the precision of a run.
+        with torch.autocast(device_type=stream.device.type, enabled=False):
+            return self._change(stream, valid, prompt, donors)
+
+    def _change(
+        self,
+        stream: Tensor,
+        valid: Tensor | None,
+        prompt: Tensor | None,
+        donors: Donors | None,
+    ) -> Tensor:
         if self.config.gradient_scale != 1.0:
             stream = ScaleGradient.apply(stream, self.config.gradient_scale)
         stream = stream.float()

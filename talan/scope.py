@@ -13,8 +13,15 @@ from talan.attachment import Handle
 COMPRESS_AND_MIX = ("memory.", "mixer.")
 
 
-def adapter_parameters(model: nn.Module) -> Iterator[nn.Parameter]:
-    """The parameters of the active PEFT adapters in `model` (none for a bare backbone)."""
+def adapter_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the active PEFT adapters in `model` (none for a bare backbone).
+
+    Each appears once, although PEFT names the magnitude vector of DoRA twice.
+    """
+    return list(dict.fromkeys(_parts(model)))
+
+
+def _parts(model: nn.Module) -> Iterator[nn.Parameter]:
     for module in model.modules():
         if not isinstance(module, BaseTunerLayer):
             continue
