@@ -22,7 +22,7 @@ class Axis:
     """One factor of the mechanism.
 
     `levels` are the shipped levels, the default first. `kind` says what else is accepted:
-    `name` nothing, `layer` also a layer index >= 0, `count` any integer >= 1, `factor` any
+    `name` nothing, `layer` also a layer index >= 0 or a fraction of depth in (0, 1), `count` any integer >= 1, `factor` any
     finite number >= 0. `extra` holds levels that plugins registered. `recipes` gives, for a
     level whose implementation is versioned, the version that enters the identity of a run.
     """
@@ -46,7 +46,7 @@ class Axis:
             return text
         if self.kind in ("layer", "count") and re.fullmatch(r"\d+", text):
             return self.check(int(text))
-        if self.kind == "factor":
+        if self.kind == "factor" or (self.kind == "layer" and "." in text):
             try:
                 number = float(text)
             except ValueError:
@@ -64,6 +64,9 @@ class Axis:
         elif self.kind in ("layer", "count") and isinstance(level, int):
             if level >= (1 if self.kind == "count" else 0):
                 return level
+        elif self.kind == "layer" and isinstance(level, float):
+            if 0 < level < 1:
+                return level
         elif self.kind == "factor" and isinstance(level, (int, float)):
             factor = float(level)
             if math.isfinite(factor) and factor >= 0:
@@ -77,7 +80,7 @@ class Axis:
     def _unknown(self, level: object) -> TalanError:
         wanted = {
             "name": "",
-            "layer": ", or a layer index >= 0",
+            "layer": ", or a layer index >= 0, or a fraction of depth such as 0.25",
             "count": ", or any integer >= 1",
             "factor": ", or any finite number >= 0",
         }[self.kind]
@@ -145,7 +148,8 @@ def declare_level(axis: str, name: str, recipe: int) -> None:
 def resolve_insertion(level: Level, n_layers: int) -> int:
     """Return the decoder layer index, 0 to `n_layers - 1`, that an insertion level names.
 
-    Site k is the stream that enters decoder layer k. The fractions 0.15, 0.5 and 0.75 are
+    Site k is the stream that enters decoder layer k. A fraction f of depth is site
+    max(1, round(f L)): what is meant to lie inside the model never falls on the embedding. The fractions 0.15, 0.5 and 0.75 are
     chosen; `round` is Python's (halves to even), and a result past the last layer of a very
     shallow model is moved to that layer. `TalanError` for an unknown level or an index that
     the model does not have.
@@ -160,6 +164,8 @@ def resolve_insertion(level: Level, n_layers: int) -> int:
                 hint=f"choose 0 to {n_layers - 1}",
             )
         return level
+    if isinstance(level, float):
+        return min(max(1, round(level * n_layers)), n_layers - 1)
     site = {
         "embedding": 0,
         "early": max(1, round(0.15 * n_layers)),

@@ -29,7 +29,7 @@ class TalanConfig:
     mechanism (see docs/talan.md) or is None. `TalanError` for anything else.
     """
 
-    insertion: str | int = "early"
+    insertion: str | int | float = "early"
     memory: int = 16
     mixer: str = "mlp"
     writeback: str = "gate"
