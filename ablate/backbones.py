@@ -50,7 +50,8 @@ def resolve(name: str) -> Backbone:
             downloaded unless the local cache has it.
 
     Returns:
-        Its name (a folder's own), the folder to load from, the digest of its files, and its number of layers.
+        Its name (a folder's own), the folder to load from, the digest of its files, and its
+        number of layers.
 
     Raises:
         AblateError: unknown name, or a folder that lacks config.json or safetensors weights.

@@ -130,7 +130,7 @@ def digest(name: str, split: str) -> str:
 
 
 def majority_share(items: tuple[Item, ...]) -> float:
-    """The share of the most frequent answer, in [0, 1]: what answering the same always would get."""
+    """The share of the most frequent answer, in [0, 1]: the score of always answering the same."""
     if not items:
         return 0.0
     return Counter(item.answer for item in items).most_common(1)[0][1] / len(items)
