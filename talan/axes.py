@@ -22,9 +22,10 @@ class Axis:
     """One factor of the mechanism.
 
     `levels` are the shipped levels, the default first. `kind` says what else is accepted:
-    `name` nothing, `layer` also a layer index >= 0 or a fraction of depth in (0, 1), `count` any integer >= 1, `factor` any
-    finite number >= 0. `extra` holds levels that plugins registered. `recipes` gives, for a
-    level whose implementation is versioned, the version that enters the identity of a run.
+    `name` nothing, `layer` also a layer index >= 0 or a fraction of depth in (0, 1), `count` any
+    integer >= 1, `factor` any finite number >= 0. `extra` holds levels that plugins registered.
+    `recipes` gives, for a level whose implementation is versioned, the version that enters the
+    identity of a run.
     """
 
     name: str
@@ -149,9 +150,9 @@ def resolve_insertion(level: Level, n_layers: int) -> int:
     """Return the decoder layer index, 0 to `n_layers - 1`, that an insertion level names.
 
     Site k is the stream that enters decoder layer k. A fraction f of depth is site
-    max(1, round(f L)): what is meant to lie inside the model never falls on the embedding. The fractions 0.15, 0.5 and 0.75 are
-    chosen; `round` is Python's (halves to even), and a result past the last layer of a very
-    shallow model is moved to that layer. `TalanError` for an unknown level or an index that
+    max(1, round(f L)): what is meant to lie inside the model never falls on the embedding. The
+    fractions 0.15, 0.5 and 0.75 are chosen; `round` is Python's (halves to even), and a result
+    past the last layer of a very shallow model is moved to that layer. `TalanError` for an unknown level or an index that
     the model does not have.
     """
     level = AXES["insertion"].check(level)
