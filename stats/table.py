@@ -285,7 +285,7 @@ def _check_complete(table: PairedTable) -> None:
         raise StatsError(
             f"arm '{scores.arms[a]}' has no row for pair {show(table.pair, scores.pairs[p])} in "
             f"cell {show(table.cell, scores.cells[c])}, which arm '{other}' has "
-            f"({int(lacking.sum())} such gaps in all)",
+            f"(gaps in all: {int(lacking.sum())})",
             place="table",
             value=(scores.arms[a], scores.pairs[p], scores.cells[c]),
             hint="add the run, or allow failed runs (allow_failed=True, --allow-failed)",

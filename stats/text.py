@@ -97,8 +97,8 @@ def _notes(comparison: Comparison) -> list[str]:
         item = comparison.broken[0]
         place = ", ".join(f"{k}={v}" for k, v in {**item.pair, **item.cell}.items())
         notes.append(
-            f"{len(comparison.broken)} scores are lacking (the first: arm {item.arm}, {place}, "
-            f"{item.reason}); their pairs are left out."
+            f"Scores lacking: {len(comparison.broken)} (the first: arm {item.arm}, {place}, "
+            f"{item.reason}). Their pairs are left out."
         )
     for name, family in comparison.families.items():
         if not family.n_tests:
