@@ -76,7 +76,7 @@ class Axis:
 
     def text(self, level: Level) -> str:
         """Return the spelling that `parse` reads back to `level`."""
-        return f"{level:g}" if isinstance(level, float) else str(level)
+        return repr(level).removesuffix(".0") if isinstance(level, float) else str(level)
 
     def _unknown(self, level: object) -> TalanError:
         wanted = {
@@ -151,9 +151,9 @@ def resolve_insertion(level: Level, n_layers: int) -> int:
 
     Site k is the stream that enters decoder layer k. A fraction f of depth is site
     max(1, round(f L)): what is meant to lie inside the model never falls on the embedding. The
-    fractions 0.15, 0.5 and 0.75 are chosen; `round` is Python's (halves to even), and a result
-    past the last layer of a very shallow model is moved to that layer. `TalanError` for an unknown level or an index that
-    the model does not have.
+    fractions 0.15, 0.5 and 0.75 of the named levels are chosen; `round` is Python's (halves to
+    even), and a result past the last layer of a very shallow model is moved to that layer.
+    `TalanError` for an unknown level or an index that the model does not have.
     """
     level = AXES["insertion"].check(level)
     if isinstance(level, int):

@@ -87,6 +87,7 @@ def one_at_a_time() -> dict[str, talan.TalanConfig]:
         for level in axis.levels[1:]:
             cases[f"{name}={axis.text(level)}"] = talan.TalanConfig(**{name: level})
     cases["insertion=2"] = talan.TalanConfig(insertion=2)
+    cases["insertion=0.6"] = talan.TalanConfig(insertion=0.6)
     cases["memory=3"] = talan.TalanConfig(memory=3)
     cases["conditioning=prompt"] = talan.TalanConfig(conditioning="prompt")
     for control in ("static", "shuffled", "random"):

@@ -41,6 +41,8 @@ def test_the_six_axes_and_their_defaults():
     [
         ("insertion", "embedding", "embedding"),
         ("insertion", "7", 7),
+        ("insertion", "0.1875", 0.1875),
+        ("insertion", "0.1111111111111111", 1 / 9),
         ("memory", "010", 10),
         ("memory", " 4 ", 4),
         ("mixer", "none", "none"),
@@ -66,6 +68,8 @@ def test_every_level_survives_text():
     [
         ("insertion", "earl"),
         ("insertion", "-1"),
+        ("insertion", "1.5"),
+        ("insertion", "0.0"),
         ("memory", "0"),
         ("memory", "off"),
         ("memory", "2.5"),
@@ -133,6 +137,12 @@ def test_configurations_round_trip_as_plain_values():
 def test_insertion_levels_fall_on_layers(n_layers, sites):
     names = ["embedding", "early", "middle", "late"]
     assert [resolve_insertion(name, n_layers) for name in names] == sites
+
+
+def test_a_fraction_of_depth_lies_inside_the_model():
+    assert [resolve_insertion(12 / 64, n) for n in (2, 4, 12, 64)] == [1, 1, 2, 12]
+    assert resolve_insertion(4 / 36, 36) == 4
+    assert resolve_insertion(0.99, 4) == 3
 
 
 def test_a_layer_the_model_does_not_have():
