@@ -146,9 +146,12 @@ def paired_lines(
                 colour = colours[list(dict.fromkeys(replicates)).index(name)]
                 (line,) = axis.plot(values[:, pair], color=colour, lw=1, marker=".", ms=4)
                 seen.setdefault(name, line)
-            complete = np.isfinite(values).all(axis=0)
-            if complete.any():
-                (mean,) = axis.plot(values[:, complete].mean(axis=1), color=INK, lw=2)
+            # An arm that lost every run must not take the mean of the others with it.
+            alive = np.isfinite(values).any(axis=1)
+            complete = np.isfinite(values[alive]).all(axis=0)
+            if alive.any() and complete.any():
+                means = np.where(alive, values[:, complete].mean(axis=1), np.nan)
+                (mean,) = axis.plot(means, color=INK, lw=2)
                 seen["mean"] = mean
             axis.set_title(cell_title(dict(zip(table.cell, cell, strict=True))), fontsize=9)
             lowest = i + across >= len(panels)
@@ -400,7 +403,7 @@ def _legend(figure: Figure, effects: Sequence[Effect], sesoi: float | None, unit
                 )
             )
     if sesoi:
-        handles.append(Patch(color="#e9e9e9", label=f"within ±{sesoi:g} {units}"))
+        handles.append(Patch(color="#e9e9e9", label=f"within ±{sesoi:g}"))
     _foot(figure, handles, [handle.get_label() for handle in handles])
 
 

@@ -26,26 +26,39 @@ def caveats(findings: Findings) -> tuple[str, ...]:
 
 def primary_sentences(findings: Findings) -> list[tuple[Effect | None, str]]:
     """The sentences on the primary family, each with its effect (None: a count of the others)."""
-    comparison = findings.main
-    effects = comparison.primary
+    effects = findings.main.primary
     spelled = [
-        effect
-        for effect in effects
-        if len(effects) <= MOST_CONTRASTS
-        or effect.group == "mechanism"
-        or effect.verdict not in NOTHING_SAID
+        effect for effect in effects if len(effects) <= MOST_CONTRASTS or _says_something(effect)
     ]
     lines: list[tuple[Effect | None, str]] = [
-        (
-            effect,
-            capital(describe(readable(effect, findings), comparison.units, comparison.sesoi)),
-        )
-        for effect in spelled
+        (effect, _sentence(effect, findings.main, findings)) for effect in spelled
     ]
     silent = [effect for effect in effects if effect not in spelled]
     if silent:
         lines.append((None, f"Of the other {len(silent)} level contrasts: {counts(silent)}."))
     return lines
+
+
+def retention_sentences(findings: Findings) -> list[str]:
+    """What retention says: the mechanism, contrasts with a verdict, then the cells."""
+    comparison = findings.retention_comparison
+    if comparison is None:
+        return []
+    lines = [
+        _sentence(effect, comparison, findings)
+        for effect in comparison.primary
+        if _says_something(effect)
+    ]
+    lines += cell_sentences(comparison, findings, "comparisons")
+    return [f"Retention. {capital(line)}" for line in lines]
+
+
+def _says_something(effect: Effect) -> bool:
+    return effect.group == "mechanism" or effect.verdict not in NOTHING_SAID
+
+
+def _sentence(effect: Effect, comparison: Comparison, findings: Findings) -> str:
+    return capital(describe(readable(effect, findings), comparison.units, comparison.sesoi))
 
 
 def cell_sentences(comparison: Comparison, findings: Findings, what: str) -> list[str]:
@@ -100,11 +113,12 @@ def readable(effect: Effect, findings: Findings) -> Effect:
 
     A level contrast weighs many arms: its sides are then called by the level they are at.
     """
-    sides = [effect.arm.split(", "), effect.baseline.split(", ")]
-    names = [_side(arms, effect.group, findings) for arms in sides]
-    if effect.cell is None and effect.group not in findings.axes:
-        return dataclasses.replace(effect, baseline=names[1])
-    return dataclasses.replace(effect, name=names[0], baseline=names[1])
+    name, baseline = (
+        _side(arms.split(", "), effect.group, findings) for arms in (effect.arm, effect.baseline)
+    )
+    if effect.group not in findings.axes:
+        return dataclasses.replace(effect, baseline=baseline)
+    return dataclasses.replace(effect, name=name, baseline=baseline)
 
 
 def _side(arms: Sequence[str], axis: str, findings: Findings) -> str:
@@ -117,14 +131,19 @@ def _side(arms: Sequence[str], axis: str, findings: Findings) -> str:
     return f"the mean of {len(arms)} arms"
 
 
+def points(value: float) -> str:
+    """``1 point``, ``0.5 points``."""
+    return f"{value:g} point" + ("" if value == 1 else "s")
+
+
 def capital(text: str) -> str:
-    """The text with its first letter a capital."""
-    return text[:1].upper() + text[1:]
+    """The text with its first letter a capital, unless its first word is a setting."""
+    return text if "=" in text.split(" ")[0] else text[:1].upper() + text[1:]
 
 
 def meanings(findings: Findings) -> list[tuple[Verdict, str]]:
     """What each verdict claims, in the order in which they are tried (the first that holds)."""
-    alpha, sesoi = f"{findings.alpha:g}", f"{findings.sesoi:g} points"
+    alpha, sesoi = f"{findings.alpha:g}", points(findings.sesoi)
     texts = {
         Verdict.UNDEFINED: "No test is possible: too few pairs, or every pair differs by exactly "
         "the same amount. It stays in its family with an adjusted p of 1.",

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ablate.report.answer import points
 from ablate.report.rows import by_cell, cell_tables
 from stats import plots
 from stats.table import PairedTable
@@ -38,7 +39,7 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
     """All figures: primary family, forest per cell, heat map, pairs, and retention's forest."""
     main = findings.main
     baseline = baseline_name(findings)
-    sesoi = f"±{findings.sesoi:g} points"
+    sesoi = f"±{points(findings.sesoi)}"
     pictures = []
     if main.primary:
         pictures.append(

@@ -13,7 +13,9 @@ from ablate.report.answer import (
     cell_sentences,
     failure_sentence,
     meanings,
+    points,
     primary_sentences,
+    retention_sentences,
 )
 from ablate.report.figures import Picture
 from ablate.report.rows import (
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from ablate.report.findings import Findings
+    from stats.result import Comparison
 
 MOST_BROKEN = 30
 
@@ -53,6 +56,9 @@ def render(findings: Findings, pictures: Sequence[Picture]) -> str:
     context: dict[str, Any] = {
         "f": findings,
         "primary_sentences": primary_sentences(findings),
+        "retention_sentences": retention_sentences(findings),
+        "points": points,
+        "cell_sentences": cell_sentences(findings.main, findings, "arm × cell comparisons"),
         "families": _families(findings),
         "pictures": {picture.name: picture for picture in pictures},
         "embed": _embed,
@@ -124,19 +130,13 @@ def _embed(picture: Picture) -> str:
 def _families(findings: Findings) -> list[dict[str, Any]]:
     """What the page shows of each family of cells: the main cells, then retention."""
     families = []
-    for comparison, what in (
-        (findings.main, "arm × cell comparisons"),
-        (findings.retention_comparison, "comparisons"),
-    ):
-        if comparison is None:
-            continue
+    for comparison in _comparisons(findings):
         primary = primary_rows(comparison, findings)
         tables = cell_tables(comparison, findings)
         drawn = bars([table.rows for table in tables], findings.sesoi)
         families.append(
             {
                 "tests": sum(bool(row.method) for table in tables for row in table.rows),
-                "sentences": cell_sentences(comparison, findings, what),
                 "primary": primary,
                 "primary_bars": bars([primary], findings.sesoi)[0],
                 "tables": list(zip(tables, drawn, strict=True)),
@@ -145,17 +145,26 @@ def _families(findings: Findings) -> list[dict[str, Any]]:
     return families
 
 
+def _comparisons(findings: Findings) -> list[Comparison]:
+    """Main, then retention where there is one: the order of the page."""
+    found = [findings.main, findings.retention_comparison]
+    return [comparison for comparison in found if comparison is not None]
+
+
 def _broken(findings: Findings) -> dict[str, Any]:
     """Runs without a score that some comparison needed: a listing that stops, and the number."""
-    comparisons = [findings.main]
-    if findings.retention_comparison is not None:
-        comparisons.append(findings.retention_comparison)
+    outcomes = {
+        tuple(str(row[name]) for name in ("arm", "backbone", "hp", "seed")): row["outcome"]
+        for row in findings.results.to_dict("records")
+    }
     lines: dict[str, list[str]] = {}
-    for comparison in comparisons:
+    for comparison in _comparisons(findings):
         for lost in comparison.broken:
+            key = tuple(lost.pair.get(name, "") for name in ("backbone", "hp", "seed"))
+            outcome = outcomes.get((lost.arm, *key), lost.reason)
             pair = ", ".join(f"{name} {value}" for name, value in lost.pair.items())
-            key = f"{findings.label(lost.arm)} ({pair}), {lost.reason}"
-            lines.setdefault(key, []).append(lost.cell.get("benchmark", "all"))
+            run = f"{findings.label(lost.arm)} ({pair}), {outcome}"
+            lines.setdefault(run, []).append(lost.cell.get("benchmark", "all"))
     listed = [f"{run}: {', '.join(where)}" for run, where in lines.items()]
     return {"lines": listed[:MOST_BROKEN], "more": max(0, len(listed) - MOST_BROKEN)}
 

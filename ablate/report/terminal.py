@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ablate.report.answer import caveats, cell_sentences, failure_sentence, primary_sentences
+from ablate.report.answer import (
+    caveats,
+    cell_sentences,
+    failure_sentence,
+    primary_sentences,
+    retention_sentences,
+)
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
 from stats.plots import MARKS
 
@@ -68,11 +74,7 @@ def _answer(findings: Findings) -> Table:
         mark = MARKS[effect.verdict] if effect is not None else ""
         grid.add_row(Text(mark, style="bold"), Text(sentence))
     others = cell_sentences(findings.main, findings, "arm × cell comparisons")
-    if findings.retention_comparison is not None:
-        others += [
-            f"Retention. {sentence}"
-            for sentence in cell_sentences(findings.retention_comparison, findings, "comparisons")
-        ]
+    others += retention_sentences(findings)
     for sentence in (*others, failure_sentence(findings)):
         grid.add_row("", Text(sentence))
     return grid
