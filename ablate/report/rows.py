@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ABSENT = "–"
 """Stands for a number that does not exist."""
 
+MOST_DIGITS = 9
+
 
 @dataclass(frozen=True)
 class Row:
@@ -78,14 +80,16 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 
 def p_value(p: float, alpha: float = 0.05) -> str:
-    """``<.001``, ``.031``, ``1``; a fourth digit where three would hide the side of alpha."""
+    """``<.001``, ``.031``, ``1``; more digits where three would hide the side of alpha."""
     if not math.isfinite(p):
         return ABSENT
     if p < 0.001:
         return "<.001"
     if p > 0.9995:
         return "1" if p >= 1 else ">.999"
-    digits = 3 if f"{p:.3f}" != f"{alpha:.3f}" else 4
+    digits = 3
+    while digits < MOST_DIGITS and (float(f"{p:.{digits}f}") <= alpha) != (p <= alpha):
+        digits += 1
     return f"{p:.{digits}f}"[1:]
 
 
@@ -98,7 +102,7 @@ def verdict_words(effect: Effect) -> str:
     """The verdict's name with what else holds: a flag, or a cell without room."""
     words = str(effect.verdict)
     if effect.also:
-        words += f", {effect.also.replace('_', ' ')}"
+        words += f", also {effect.also}"
     if effect.no_room:
         words += " (no room)"
     return words

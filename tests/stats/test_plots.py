@@ -141,9 +141,7 @@ def test_cells_and_arms_keep_the_order_asked_for(table: PairedTable):
 
 
 def test_many_pairs_are_one_colour_and_one_legend_entry(table: PairedTable):
-    frame = pd.concat(
-        [table.frame.assign(seed=table.frame["seed"] + f"{i}") for i in range(2)]
-    )
+    frame = pd.concat([table.frame.assign(seed=table.frame["seed"] + f"{i}") for i in range(2)])
     many = PairedTable.from_frame(frame, percent=True, allow_failed=True)
     figure = paired_lines(many)
     assert legend_texts(figure) == ["a pair", "mean"]
@@ -194,6 +192,8 @@ def test_figures_change_no_global_state(table: PairedTable, comparison: Comparis
 
 
 def test_importing_the_module_loads_no_plotting_library():
-    code = "import sys, stats.plots; print([m for m in sys.modules if m in ('matplotlib','seaborn')])"
+    code = (
+        "import sys, stats.plots; print([m for m in sys.modules if m in ('matplotlib','seaborn')])"
+    )
     done = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
