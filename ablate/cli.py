@@ -27,7 +27,7 @@ EXIT_CODES = (
 EXAMPLES = {
     "run": """\
 examples:
-  ablate run axes=insertion,memory             the default study: 2 backbones x 4 benchmarks, 6 seeds
+  ablate run axes=insertion,memory             the default study: 2 x 4 cells, 6 paired seeds
   ablate run axes=mixer seeds=20               twenty pairs, seeds 0 to 19
   ablate run axes=mixer seeds=0,3,7            these three
   ablate run axes=memory levels.memory=1,8,64  other levels
@@ -51,7 +51,7 @@ examples:
     "report": """\
 examples:
   ablate report axes=insertion,memory          the report again, from the records
-  ablate report axes=insertion,memory sesoi=2  the same runs, another smallest effect of interest""",
+  ablate report axes=insertion,memory sesoi=2  the same runs, another SESOI""",
     "ui": """\
 examples:
   ablate ui                                    MLflow on http://127.0.0.1:5000

@@ -53,11 +53,8 @@ class Plain(Quiet):
         if done < self._total and now - self._last < PLAIN_SECONDS:
             return
         self._last = now
-        print(
-            f"{done}/{self._total} runs, {left_text(seconds_left)}{failure_text(failed)}: {current}",
-            file=sys.stderr,
-            flush=True,
-        )
+        left = left_text(seconds_left) + failure_text(failed)
+        print(f"{done}/{self._total} runs, {left}: {current}", file=sys.stderr, flush=True)
 
 
 class Live(Quiet):

@@ -13,6 +13,8 @@ from ablate.result import DIVERGED, RunResult
 from ablate.spec import RunSpec
 
 POLL_SECONDS = 0.2
+PACE_FROM = 3
+"""The pace is measured from this run's end on."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ def run_waiting(
     executor: Executor,
     reporter: Reporter,
     on_result: Callable[[RunResult], None] = lambda result: None,
-    idle: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Execute every waiting run of ``specs`` until each has an outcome or has failed.
 
@@ -44,14 +45,12 @@ def run_waiting(
         executor: executes groups; closing it is the caller's task.
         reporter: told of each end.
         on_result: called with each outcome once the ledger has it.
-        idle: called whenever nothing came back within a poll, for work that can wait.
     """
     states = ledger.states(specs)
     queue = [key for key in specs if states[key] == WAITING]
-    total = len(queue)
     flying: dict[str, RunSpec] = {}
     ended = {DIVERGED: 0, FAILED: 0, "done": 0}
-    started = time.monotonic()
+    pace = _Pace(len(queue))
     try:
         while queue or flying:
             while queue and executor.free:
@@ -59,8 +58,7 @@ def run_waiting(
                 ledger.claim(key)
                 flying[key] = specs[key]
                 executor.submit([specs[key]])
-            outcomes = executor.poll(POLL_SECONDS)
-            for outcome in outcomes:
+            for outcome in executor.poll(POLL_SECONDS):
                 del flying[outcome.key]
                 state = _record(outcome, ledger)
                 if state == WAITING:
@@ -69,16 +67,12 @@ def run_waiting(
                 ended[state] += 1
                 if isinstance(outcome, RunResult):
                     on_result(outcome)
-                done = sum(ended.values())
-                elapsed = time.monotonic() - started
                 reporter.update(
-                    done,
+                    sum(ended.values()),
                     ended[DIVERGED] + ended[FAILED],
                     labels.get(outcome.key, outcome.key),
-                    elapsed / done * (total - done),
+                    pace.seconds_left(sum(ended.values())),
                 )
-            if not outcomes:
-                idle()
     except BaseException:
         for key in flying:
             ledger.release(key)
@@ -91,3 +85,21 @@ def _record(outcome: Outcome, ledger: Ledger) -> str:
         return ledger.fail(outcome.key, outcome.reason)
     ledger.finish(outcome)
     return outcome.outcome
+
+
+class _Pace:
+    """Time left, from the ends of runs alone: the start includes imports and says little."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._first: tuple[int, float] | None = None
+
+    def seconds_left(self, done: int) -> float | None:
+        """None until enough runs have ended to tell."""
+        now = time.monotonic()
+        if done >= PACE_FROM and self._first is None:
+            self._first = (done, now)
+        if self._first is None or done == self._first[0]:
+            return None
+        count, at = self._first
+        return (now - at) / (done - count) * (self._total - done)

@@ -12,6 +12,7 @@ import platform
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ def execute(specs: Sequence[RunSpec]) -> list[RunResult]:
         MemoryError, torch.OutOfMemoryError: the machine's, not the run's, failure; retried by the
             driver, like any other exception.
     """
+    _quiet()
     return [execute_one(spec) for spec in specs]
 
 
@@ -102,6 +104,16 @@ def make_accelerator(device: str, precision: str) -> Any:
 
     AcceleratorState._reset_state(True)
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+
+
+@functools.cache
+def _quiet() -> None:
+    """Keep bars and advice of libraries out of the workers' log."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def environment() -> dict[str, str]:

@@ -28,7 +28,6 @@ def main(work: str, plugins: list[str]) -> None:
     for plugin in plugins:
         importlib.import_module(plugin)
     module, _, function = work.partition(":")
-    _quiet_single_thread()
     execute = getattr(importlib.import_module(module), function)
     while True:
         specs = [RunSpec.from_json(json.dumps(data)) for data in json.loads(groups.get())]
@@ -46,16 +45,6 @@ def _read(groups: queue.Queue[str]) -> None:
     for line in sys.stdin:
         groups.put(line)
     os._exit(0)
-
-
-def _quiet_single_thread() -> None:
-    """One torch thread, since two beside a busy core stall each other; no bars in the log."""
-    import torch
-    from transformers.utils import logging
-
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
 
 
 def _reason(error: Exception) -> str:
