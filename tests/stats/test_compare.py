@@ -16,7 +16,7 @@ from stats.errors import StatsError
 from stats.paired import paired_t
 from stats.result import Comparison, Effect
 from stats.table import PairedTable
-from stats.verdict import Verdict
+from stats.verdict import Verdict, pairs_needed
 from tests.stats.tables import frame
 
 ARMS = {"lora": 0.0, "talan": 3.0, "static": 0.2}
@@ -223,11 +223,11 @@ def test_an_average_refuses_pairs_that_lack_a_cell() -> None:
 
 def test_no_room_near_chance_and_maximum() -> None:
     data = frame({"lora": 0.0, "talan": 0.0}, noise=0.05)
-    base = data[data["arm"] == "lora"]["score"].mean()
+    base = data[data["arm"] == "lora"].groupby(["backbone", "benchmark"])["score"].mean()
     limits = {
-        ("deep", "algebra"): (0.0, 100.0),
-        ("deep", "recall"): (base, 100.0),
-        ("wide", "algebra"): (0.0, base + 1.0),
+        ("deep", "algebra"): (base["deep", "algebra"] - 3.5, 100.0),
+        ("deep", "recall"): (base["deep", "recall"] - 2.5, 100.0),
+        ("wide", "algebra"): (0.0, base["wide", "algebra"] + 2.5),
     }
     outcome = run(data, sesoi=1.5, limits=limits)
     room = {(*(e.cell or {}).values(),): e.no_room for e in outcome.cells}
@@ -240,6 +240,24 @@ def test_no_room_near_chance_and_maximum() -> None:
     assert outcome.primary[0].no_room
     assert pick(outcome.cells, "talan", "deep", "algebra").verdict is Verdict.EQUIVALENT
     assert pick(outcome.cells, "talan", "deep", "recall").verdict is not Verdict.EQUIVALENT
+
+
+def test_pairs_needed_uses_the_familys_share_of_alpha() -> None:
+    outcome = run(frame(ARMS), sesoi=0.5)
+    cell, mean = pick(outcome.cells, "static", "deep", "recall"), pick(outcome.primary, "static")
+    assert cell.pairs_needed == pairs_needed(cell.sd, 6, 0.5, 0.05 / 8)
+    assert mean.pairs_needed == pairs_needed(mean.sd, 12, 0.5, 0.05 / 2, df=mean.df, groups=2)
+    assert run(frame(ARMS)).cells[0].pairs_needed is None
+
+
+def test_adjusted_is_not_below_unadjusted_where_differences_have_one_size() -> None:
+    """Two of the flips leave no spread; the single test counts them, max-T does not."""
+    data = frame({"lora": 0.0, "talan": 0.0}, backbones=["deep"], benchmarks=["x"], seeds=8)
+    score = data.groupby("seed")["score"].transform("first").round(2)
+    step = np.where(data["seed"] == 3, -0.25, 0.25) * (data["arm"] == "talan")
+    effect = run(data.assign(score=score + step)).cells[0]
+    assert effect.p_signflip == pytest.approx(18 / 256)
+    assert effect.p_adjusted == effect.p_signflip
 
 
 def test_json_has_no_nan_and_a_sentence_for_every_effect() -> None:

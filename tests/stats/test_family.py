@@ -173,10 +173,10 @@ def test_max_t_gives_way_where_its_share_of_alpha_is_out_of_reach() -> None:
 
 
 def test_a_test_without_spread_has_p_one_and_bars_no_other() -> None:
-    good = family((8, 8), 2, rng=3, effect=3.0)
-    stuck = Sample.of([[0.2] * 8], [np.arange(8)])
-    result = _correct([*good, stuck])
-    assert result.p_adjusted[-1] == 1.0
+    good = family((6, 6), 2, rng=3, effect=9.0)
+    stuck = [Sample.of([[0.2] * 6], [np.arange(6) + start]) for start in (0, 6)]
+    result = _correct([*good, *stuck])
+    assert result.p_adjusted[-2:].tolist() == [1.0, 1.0]
     assert set(result.method) == {MAX_T}
     real = [0, 2]  # the tests with an effect; the others may well meet the stuck one's flips
     assert result.p_adjusted[real] == pytest.approx(max_t(good).p_adjusted[real])
