@@ -9,12 +9,12 @@ own, so that nothing hangs on colour alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stats.canvas import finish, foot, grid, style
 from stats.errors import StatsError, nearest
 from stats.verdict import Verdict
 
@@ -81,8 +81,8 @@ def forest(
         panels.setdefault(cell_title(effect.cell), []).append(effect)
     names = list(dict.fromkeys(label(effect) for effect in effects))
     across = min(columns, len(panels))
-    with _style("white"):
-        figure, axes = _grid(
+    with style("white"):
+        figure, axes = grid(
             len(panels),
             across,
             width=2.45 if across > 1 else 6.0,
@@ -99,7 +99,7 @@ def forest(
             axis.set_ylim(len(names) - 0.4, -0.6)
             axis.set_yticks(range(len(names)), names if i % across == 0 else [""] * len(names))
         _legend(figure, effects, sesoi, units)
-        _finish(figure, f"difference to {baseline}, {units}", title)
+        finish(figure, f"difference to {baseline}, {units}", title)
     return figure
 
 
@@ -126,8 +126,8 @@ def paired_lines(
     across = min(columns, len(panels))
     replicates = _replicates(table, scores.pairs)
     colours = _line_colours(len(set(replicates)))
-    with _style("whitegrid"):
-        figure, axes = _grid(
+    with style("whitegrid"):
+        figure, axes = grid(
             len(panels),
             across,
             width=max(2.3, 0.24 * len(shown)) if across > 1 else max(4.0, 0.4 * len(shown)),
@@ -166,8 +166,8 @@ def paired_lines(
         if len(seen) > 9:
             seen = {"a pair": next(iter(seen.values())), "mean": seen.get("mean")}
         handles = {name: line for name, line in seen.items() if line is not None}
-        _foot(figure, list(handles.values()), list(handles))
-        _finish(figure, "", title)
+        foot(figure, list(handles.values()), list(handles))
+        finish(figure, "", title)
     return figure
 
 
@@ -206,14 +206,16 @@ def level_heatmap(
     )
     rows, across = values.shape
     left = 0.35 + 0.072 * max(len(str(name)) for name in deltas.index)
-    with _style("white"):
+    titles = [str(name).replace(" × ", "\n") for name in deltas.columns]
+    longest = max(len(line) for title in titles for line in title.split("\n"))
+    with style("white"):
         from matplotlib.colors import LinearSegmentedColormap
         from seaborn import heatmap
 
-        figure, (axis,) = _grid(
+        figure, (axis,) = grid(
             1,
             1,
-            width=0.86 * across + 0.9,
+            width=max(0.86, 0.2 + 0.068 * longest) * across + 0.9,
             height=0.27 * rows,
             left=left,
             foot=0.5,
@@ -235,7 +237,7 @@ def level_heatmap(
             linewidths=0.6,
             linecolor="white",
             cbar=False,
-            xticklabels=[str(name).replace(" × ", "\n") for name in deltas.columns],
+            xticklabels=titles,
             yticklabels=list(deltas.index),
         )
         for y, x in zip(*np.nonzero(~np.isfinite(values)), strict=True):
@@ -248,7 +250,7 @@ def level_heatmap(
         scale.outline.set_visible(False)
         if 0 < rule_after < rows:
             axis.axhline(rule_after, color=INK, lw=1.2)
-        _finish(figure, "", title)
+        finish(figure, "", title)
     return figure
 
 
@@ -287,6 +289,7 @@ def _forest_panel(
             MARKS[effect.verdict],
             transform=axis.get_yaxis_transform(),
             fontsize=8,
+            family="monospace",
             va="center",
             color=colour,
             clip_on=False,
@@ -339,50 +342,6 @@ def _number(value: float) -> str:
     return text[1:] if float(text) == 0 else text
 
 
-@contextmanager
-def _style(name: str) -> Iterator[None]:
-    import matplotlib
-    import seaborn
-
-    with matplotlib.rc_context(
-        seaborn.axes_style(name)
-        | {"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"]}
-    ):
-        yield
-
-
-def _grid(
-    n: int,
-    across: int,
-    *,
-    width: float,
-    height: float,
-    left: float,
-    below: float = 0.3,
-    foot: float = 0.72,
-    above: float = 0.4,
-    gap: float = 0.28,
-    title: str = "",
-) -> tuple[Figure, list[Axes]]:
-    """A figure of ``n`` panels laid out in inches (a layout engine takes seconds at 8 panels)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    down = math.ceil(n / across)
-    top, right = above + (0.3 if title else 0.0), 0.45
-    step_x, step_y = width + gap, height + below + 0.32
-    whole_x = left + step_x * across - gap + right
-    whole_y = top + step_y * (down - 1) + height + foot
-    figure = Figure(figsize=(whole_x, whole_y), facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = []
-    for i in range(n):
-        row, column = divmod(i, across)
-        x, y = left + column * step_x, whole_y - top - row * step_y - height
-        axes.append(figure.add_axes((x / whole_x, y / whole_y, width / whole_x, height / whole_y)))
-    return figure, axes
-
-
 def _legend(figure: Figure, effects: Sequence[Effect], sesoi: float | None, units: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -404,18 +363,4 @@ def _legend(figure: Figure, effects: Sequence[Effect], sesoi: float | None, unit
             )
     if sesoi:
         handles.append(Patch(color="#e9e9e9", label=f"within ±{sesoi:g}"))
-    _foot(figure, handles, [handle.get_label() for handle in handles])
-
-
-def _foot(figure: Figure, handles: list[Any], labels: list[str]) -> None:
-    figure.legend(
-        handles, labels, loc="lower center", ncols=5, fontsize=8, frameon=False, borderpad=0
-    )
-
-
-def _finish(figure: Figure, x_label: str, title: str) -> None:
-    height = float(figure.get_figheight())
-    if x_label:
-        figure.text(0.5, 0.3 / height, x_label, ha="center", va="bottom", fontsize=9)
-    if title:
-        figure.text(0.01, 1 - 0.1 / height, title, ha="left", va="top", fontsize=10.5)
+    foot(figure, handles, [handle.get_label() for handle in handles])

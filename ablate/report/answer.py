@@ -28,7 +28,11 @@ def primary_sentences(findings: Findings) -> list[tuple[Effect | None, str]]:
     """The sentences on the primary family, each with its effect (None: a count of the others)."""
     effects = findings.main.primary
     spelled = [
-        effect for effect in effects if len(effects) <= MOST_CONTRASTS or _says_something(effect)
+        effect
+        for effect in effects
+        if len(effects) <= MOST_CONTRASTS
+        or effect.group == "mechanism"
+        or effect.verdict not in NOTHING_SAID
     ]
     lines: list[tuple[Effect | None, str]] = [
         (effect, _sentence(effect, findings.main, findings)) for effect in spelled
@@ -40,21 +44,21 @@ def primary_sentences(findings: Findings) -> list[tuple[Effect | None, str]]:
 
 
 def retention_sentences(findings: Findings) -> list[str]:
-    """What retention says: the mechanism, contrasts with a verdict, then the cells."""
+    """What retention says: the mechanism, what changed for certain, counts of the rest."""
     comparison = findings.retention_comparison
     if comparison is None:
         return []
-    lines = [
-        _sentence(effect, comparison, findings)
+    spelled = [
+        effect
         for effect in comparison.primary
-        if _says_something(effect)
+        if effect.group == "mechanism" or effect.verdict not in (*NOTHING_SAID, Verdict.EQUIVALENT)
     ]
+    lines = [_sentence(effect, comparison, findings) for effect in spelled]
+    others = [effect for effect in comparison.primary if effect not in spelled]
+    if others:
+        lines.append(f"Of the other {len(others)} level contrasts: {counts(others)}.")
     lines += cell_sentences(comparison, findings, "comparisons")
     return [f"Retention. {capital(line)}" for line in lines]
-
-
-def _says_something(effect: Effect) -> bool:
-    return effect.group == "mechanism" or effect.verdict not in NOTHING_SAID
 
 
 def _sentence(effect: Effect, comparison: Comparison, findings: Findings) -> str:

@@ -23,16 +23,27 @@ if TYPE_CHECKING:
 
 DPI = 110
 MAX_COLUMNS = 4
+WIDE = 1600
+"""Pixels from which the page scrolls a picture sideways."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as PNG: file stem, what a reader who cannot see it should know, caption."""
+    """A figure as PNG: file stem, what a reader who cannot see it should know, caption.
+
+    ``width`` is in pixels.
+    """
 
     name: str
     alt: str
     caption: str
     png: bytes
+    width: int
+
+    @property
+    def is_wide(self) -> bool:
+        """Too wide to be shrunk to a page and still be read."""
+        return self.width > WIDE
 
 
 def make_pictures(findings: Findings) -> tuple[Picture, ...]:
@@ -192,4 +203,5 @@ def _columns(benchmarks: tuple[str, ...]) -> int:
 def _picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-    return Picture(name, alt, caption, stream.getvalue())
+    width = round(float(figure.get_figwidth()) * DPI)
+    return Picture(name, alt, caption, stream.getvalue(), width)

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from ablate.errors import AblateError
 from ablate.report import Findings, ReportFiles, terminal_report, write_report
-from ablate.report.answer import meanings, primary_sentences, readable
-from ablate.report.figures import heatmap
+from ablate.report.answer import meanings, primary_sentences, readable, retention_sentences
+from ablate.report.figures import Picture, heatmap
 from ablate.report.files import json_bytes, tidy_csv, write_bytes
 from ablate.report.page import render
 from ablate.report.rows import (
@@ -328,6 +328,31 @@ def test_many_contrasts_are_counted_not_spelled(clean: Findings):
     sentences = primary_sentences(dataclasses.replace(clean, main=main))
     assert len(sentences) == 2
     assert sentences[-1] == (None, "Of the other 12 level contrasts: 12 inconclusive.")
+
+
+def test_retention_counts_what_it_does_not_spell(clean: Findings):
+    retention = clean.retention_comparison
+    assert retention is not None
+    worse = dataclasses.replace(retention.primary[2], verdict=Verdict.INFERIOR)
+    same = [
+        dataclasses.replace(effect, verdict=Verdict.EQUIVALENT)
+        for i, effect in enumerate(retention.primary)
+        if i not in (0, 2)
+    ]
+    changed = dataclasses.replace(retention, primary=(retention.primary[0], worse, *same))
+    lines = retention_sentences(dataclasses.replace(clean, retention_comparison=changed))
+    assert lines[0].startswith("Retention. Mechanism present against lora")
+    assert lines[1].startswith("Retention. insertion=middle against insertion=early")
+    assert "worse" in lines[1]
+    assert lines[2] == "Retention. Of the other 3 level contrasts: 3 equivalent."
+    assert lines[3].startswith("Retention. Of 18 comparisons: ")
+    assert retention_sentences(dataclasses.replace(clean, retention_comparison=None)) == []
+
+
+def test_only_pictures_that_a_page_would_shrink_too_far_scroll():
+    assert [Picture("x", "", "", b"", width).is_wide for width in (900, 1400, 2100)] == [
+        False, False, True,
+    ]  # fmt: skip
 
 
 # --- the terminal

@@ -97,6 +97,13 @@ def test_forest_survives_effects_without_a_difference(comparison: Comparison):
     assert [t.get_text() for t in first.texts] == [MARKS[Verdict.UNDEFINED]]
 
 
+def test_a_title_is_shown(comparison: Comparison):
+    figure = forest(comparison.primary, title="Main")
+    assert "Main" in [t.get_text() for t in figure.texts]
+    taller = figure.get_figheight()
+    assert taller > forest(comparison.primary).get_figheight()
+
+
 def test_forest_without_sesoi_has_no_band(comparison: Comparison):
     figure = forest(comparison.primary)
     assert not figure.axes[0].patches
