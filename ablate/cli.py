@@ -6,11 +6,12 @@ import argparse
 import json
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 
 from ablate.errors import AblateError, nearest
-from ablate.home import find_home
+from ablate.home import check_writable, find_home
 from ablate.options import OPTION_KEYS, Options, read_arguments
 from ablate.study import KEYS, Study, shipped_studies
 from stats.errors import StatsError
@@ -19,9 +20,10 @@ from talan.errors import TalanError
 
 DONE, CRASH, WRONG_INPUT, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 
+HELP_WIDTH = 98
 EXIT_CODES = (
-    "exit codes: 0 done, 1 crash, 2 wrong input (nothing was changed), 3 finished with failed "
-    "runs, 130 interrupted"
+    "exit codes: 0 done, 1 crash, 2 wrong input (nothing was changed),\n"
+    "  3 finished with failed runs, 130 interrupted"
 )
 
 EXAMPLES = {
@@ -124,34 +126,44 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _key_help(takes_study: bool) -> str:
-    lines = ["keys:"]
     keys = OPTION_KEYS | KEYS if takes_study else {"home": OPTION_KEYS["home"]}
-    for name, key in keys.items():
-        if not name.startswith(("levels.", "at.")):
-            lines.append(f"  {name:22} {key.help}")
+    lines = ["keys:"]
+    lines += [
+        _entry(name, key.help)
+        for name, key in keys.items()
+        if not name.startswith(("levels.", "at."))
+    ]
     if takes_study:
-        lines.append(f"  {'levels.AXIS':22} the levels to compare of an axis that is varied")
-        lines.append(f"  {'at.AXIS':22} the level of an axis that is not varied")
+        lines.append(_entry("levels.AXIS", "the levels to compare of an axis that is varied"))
+        lines.append(_entry("at.AXIS", "the level of an axis that is not varied"))
         lines.append("\naxes (default level first):")
         for axis in AXES.values():
             levels = ", ".join(axis.text(level) for level in axis.levels)
-            lines.append(f"  {axis.name:16} {levels}: {axis.help}")
+            lines.append(_entry(axis.name, f"{levels}: {axis.help}"))
         lines.append(f"\nshipped studies: {', '.join(shipped_studies())}")
     return "\n".join(lines)
+
+
+def _entry(name: str, text: str) -> str:
+    """A name and what it means, wrapped to the help's width."""
+    head = f"  {name:20} "
+    return textwrap.fill(head + text, HELP_WIDTH, subsequent_indent=" " * len(head))
 
 
 def _run(parsed: argparse.Namespace) -> int:
     from ablate.conduct import run_study
 
     study, options = read_arguments(parsed.settings)
+    check_writable(find_home(options.home))
     _print_plan(study, options)
     return _conclude(run_study, study, options, "run", parsed.settings)
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from ablate.conduct import report_study
+    from ablate.conduct import report_study, require_ledger
 
     study, options = read_arguments(parsed.settings)
+    require_ledger(find_home(options.home))
     return _conclude(report_study, study, options, "report", parsed.settings)
 
 
