@@ -1,13 +1,13 @@
 """One training run: an adapter, with or without the block, on a mix of benchmarks.
 
-Each step trains on rows of one benchmark (so that lengths agree and little is padded); the
-benchmarks of the mix take turns in shuffled cycles. The order of benchmarks and rows comes from the
+Each step trains on equal shares of the benchmarks of the mix. The order of rows comes from the
 pair's ``data`` stream, the adapter's initialisation and its dropout from streams of their own, and
 the block's initialisation from the pair's ``block`` stream.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -96,23 +96,39 @@ def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def batches(spec: RunSpec, mix: Sequence[Sequence[Encoded]], pad: int) -> Iterator[Batch]:
-    """The run's ``hp.steps`` batches, one benchmark each, the same for every arm of the pair.
+def batches(
+    spec: RunSpec, mix: Sequence[Sequence[Encoded]], pad: int
+) -> Iterator[tuple[Batch, ...]]:
+    """The run's ``hp.steps`` batches, the same for every arm of the pair.
 
-    Rows are drawn without replacement until a benchmark's items are used up, then reshuffled.
+    A batch holds equal shares of the benchmarks (the first ones get the remainder), as groups of
+    rows of like length. Rows are drawn without replacement until a benchmark's items are used up,
+    then reshuffled.
     """
     rng = numpy_stream(spec.pair(), "data")
     decks: list[list[int]] = [[] for _ in mix]
-    cycle: list[int] = []
+    whole, remainder = divmod(spec.hp.batch, len(mix))
     for _ in range(spec.hp.steps):
-        if not cycle:
-            cycle = rng.permutation(len(mix)).tolist()
-        which = cycle.pop()
-        deck = decks[which]
-        while len(deck) < spec.hp.batch:
-            deck[:0] = rng.permutation(len(mix[which])).tolist()
-        rows = [mix[which][deck.pop()] for _ in range(spec.hp.batch)]
-        yield collate(rows, pad)
+        rows = []
+        for which, items in enumerate(mix):
+            for _ in range(whole + (which < remainder)):
+                if not decks[which]:
+                    decks[which] = rng.permutation(len(items)).tolist()
+                rows.append(items[decks[which].pop()])
+        yield tuple(collate(group, pad) for group in like_lengths(rows))
+
+
+def like_lengths(rows: Sequence[Encoded]) -> list[list[Encoded]]:
+    """Rows in order of length, in groups in which none is over twice as long as another.
+
+    A forward pass over a group then pads less than it computes, whatever the mix of benchmarks.
+    """
+    groups: list[list[Encoded]] = []
+    for row in sorted(rows, key=lambda row: len(row.ids)):
+        if not groups or len(row.ids) > 2 * len(groups[-1][0].ids):
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 def train(
@@ -162,18 +178,27 @@ def train(
 
 
 def answer_loss(
-    model: torch.nn.Module, data: Batch, handle: Handle | None, device: torch.device
+    model: torch.nn.Module, groups: Sequence[Batch], handle: Handle | None, device: torch.device
 ) -> torch.Tensor:
-    """Mean cross-entropy over the answer tokens of a batch, in nats per token."""
-    kwargs = {"input_ids": data.ids.to(device), "attention_mask": data.mask.to(device)}
-    if handle is not None and handle.config.conditioning == "prompt":
-        with handle.prompt(data.prompt_lengths.to(device)):
-            logits = model(**kwargs, use_cache=False).logits
-    else:
-        logits = model(**kwargs, use_cache=False).logits
-    target = data.labels[:, 1:].to(device)
-    where = target != IGNORED
-    return torch.nn.functional.cross_entropy(logits[:, :-1][where].float(), target[where])
+    """Mean cross-entropy over the answer tokens of all groups of a batch, in nats per token."""
+    total = torch.zeros((), device=device)
+    count = 0
+    for data in groups:
+        inputs = {"input_ids": data.ids.to(device), "attention_mask": data.mask.to(device)}
+        prompt = (
+            handle.prompt(data.prompt_lengths.to(device))
+            if handle is not None and handle.config.conditioning == "prompt"
+            else contextlib.nullcontext()
+        )
+        with prompt:
+            logits = model(**inputs, use_cache=False).logits
+        target = data.labels[:, 1:].to(device)
+        where = target != IGNORED
+        total = total + torch.nn.functional.cross_entropy(
+            logits[:, :-1][where].float(), target[where], reduction="sum"
+        )
+        count += int(where.sum())
+    return total / count
 
 
 def model_vocabulary(model: torch.nn.Module) -> int:

@@ -7,10 +7,10 @@ import torch
 
 from ablate import backbones
 from ablate.benchmarks import load_items
-from ablate.evaluate import collate, encode, score_items
+from ablate.evaluate import Encoded, collate, encode, score_items
 from ablate.plan import make_plan
 from ablate.spec import UNADAPTED
-from ablate.train import BLOW_UP, adapt, answer_loss, batches, train
+from ablate.train import BLOW_UP, adapt, answer_loss, batches, like_lengths, train
 from ablate.worker import execute, execute_one, make_accelerator
 
 ADAPTERS = ("lora", "dora", "rslora")
@@ -64,13 +64,13 @@ def test_another_seed_starts_from_another_adapter(plan):
 def test_arms_see_identical_batches_in_identical_order(plan, rows):
     baseline, block = (list(batches(spec, [rows], 0)) for spec in arms(plan, "lora"))
     assert len(baseline) == 4
-    for a, b in zip(baseline, block, strict=True):
+    for (a,), (b,) in zip(baseline, block, strict=True):
         assert torch.equal(a.ids, b.ids)
         assert torch.equal(a.labels, b.labels)
     other = list(batches(arms(plan, "lora", seed=1)[0], [rows], 0))
     assert any(
         a.ids.shape != b.ids.shape or not torch.equal(a.ids, b.ids)
-        for a, b in zip(baseline, other, strict=True)
+        for (a,), (b,) in zip(baseline, other, strict=True)
     )
 
 
@@ -113,22 +113,39 @@ def test_rows_are_used_up_before_they_repeat(plan, rows):
         arms(plan, "lora")[0],
         hp=dataclasses.replace(arms(plan, "lora")[0].hp, steps=10, batch=4),
     )
-    seen = [tuple(row.tolist()) for batch in batches(spec, [rows], 0) for row in batch.ids]
+    seen = [strip(row) for (batch,) in batches(spec, [rows], 0) for row in batch.ids]
     assert len(rows) == 40
-    assert len({tuple(t for t in row if t) for row in seen}) == 40
+    assert len(set(seen)) == 40
 
 
-def test_a_mix_takes_turns(plan, rows):
+def test_a_batch_holds_equal_shares_of_the_mix(plan, rows):
     spec = dataclasses.replace(
-        arms(plan, "lora")[0], hp=dataclasses.replace(arms(plan, "lora")[0].hp, steps=6)
+        arms(plan, "lora")[0], hp=dataclasses.replace(arms(plan, "lora")[0].hp, batch=7)
     )
-    mix = [rows[:20], rows[20:]]
-    known = [{row.ids for row in part} for part in mix]
-    order = []
-    for batch in batches(spec, mix, 0):
-        row = tuple(t for t in batch.ids[0].tolist() if t)
-        order.append(0 if row in known[0] else 1)
-    assert [sorted(order[i : i + 2]) for i in (0, 2, 4)] == [[0, 1]] * 3
+    mix = [rows[:10], rows[10:20], rows[20:]]
+    owner = {row.ids: which for which, part in enumerate(mix) for row in part}
+    for groups in batches(spec, mix, 0):
+        found = [owner[strip(row)] for batch in groups for row in batch.ids]
+        assert [found.count(which) for which in range(3)] == [3, 2, 2]
+
+
+def strip(row):
+    """A padded row of token ids as the tuple it was made from."""
+    return tuple(t for t in row.tolist() if t)
+
+
+def test_rows_of_unlike_length_do_not_share_a_forward_pass():
+    rows = [Encoded(tuple(range(1, n + 1)), 1) for n in (9, 4, 21, 8, 40, 5)]
+    lengths = [[len(row.ids) for row in group] for group in like_lengths(rows)]
+    assert lengths == [[4, 5, 8], [9], [21, 40]]
+
+
+def test_grouping_does_not_change_the_loss(plan, rows):
+    made = adapted(arms(plan, "lora")[0])
+    chosen = list(rows[:12])
+    whole = answer_loss(made.model, [collate(chosen, 0)], None, torch.device("cpu"))
+    parts = [collate(chosen[:5], 0), collate(chosen[5:], 0)]
+    torch.testing.assert_close(answer_loss(made.model, parts, None, torch.device("cpu")), whole)
 
 
 def test_divergence_is_an_outcome_with_a_reason_and_no_score(plan):
@@ -184,7 +201,7 @@ def test_exact_match_by_one_forward_equals_generation(plan, rows):
     model, tokenizer = backbones.load(plan.backbones[0])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(80):
-        loss = answer_loss(model, collate(rows[:20], 0), None, torch.device("cpu"))
+        loss = answer_loss(model, [collate(rows[:20], 0)], None, torch.device("cpu"))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -217,17 +234,12 @@ def test_padding_does_not_change_scores(plan, rows):
 
 def test_the_loss_is_on_the_answer_alone(plan, rows):
     made = adapted(arms(plan, "lora")[0])
-    batch = next(batches(arms(plan, "lora")[0], [rows], 0))
-    loss = answer_loss(made.model, batch, None, torch.device("cpu"))
+    (batch,) = next(batches(arms(plan, "lora")[0], [rows], 0))
+    loss = answer_loss(made.model, [batch], None, torch.device("cpu"))
     tokens = int((batch.labels != -100).sum())
     _, loglik = score_items(
         made.model,
-        [
-            row
-            for ids in batch.ids
-            for row in rows
-            if row.ids == tuple(t for t in ids.tolist() if t)
-        ],
+        [row for ids in batch.ids for row in rows if row.ids == strip(ids)],
         0,
         torch.device("cpu"),
         4,
