@@ -10,7 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 
-from ablate.errors import AblateError, nearest
+from ablate.errors import AblateError, NoInference, nearest
 from ablate.home import check_writable, find_home
 from ablate.options import OPTION_KEYS, Options, read_arguments
 from ablate.study import KEYS, Study, shipped_studies
@@ -90,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_INPUT
     try:
         return COMMANDS[parsed.command](parsed)
+    except NoInference as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return FAILED_RUNS
     except (AblateError, StatsError, TalanError) as error:
         print(f"ablate: {error}", file=sys.stderr)
         return WRONG_INPUT

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, NoInference
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import Ledger, Reported, open_ledger
 from ablate.options import Options
@@ -17,6 +17,7 @@ from ablate.progress import make_reporter
 from ablate.result import DIVERGED, DONE, RunResult
 from ablate.runner import Tally, run_waiting
 from ablate.study import Study
+from stats.errors import StatsError
 
 if TYPE_CHECKING:
     from ablate.analyse import Inference
@@ -142,7 +143,15 @@ def _report(
     records = ledger.records(plan.specs)
     scores = ledger.scores(plan.specs)
     tables = make_tables(plan, records, scores)
-    inference = analyse(plan, tables)
+    try:
+        inference = analyse(plan, tables)
+    except StatsError as error:
+        tracker.close()
+        raise NoInference(
+            error.message,
+            place=f"study {plan.study.name}",
+            hint="see the reasons with: ablate status, and the same arguments",
+        ) from None
     reasons = exploratory_reasons(plan, ledger.reported(plan.design_digest))
     environments = ledger.environments()
     findings = make_findings(

@@ -27,6 +27,10 @@ class AblateError(ValueError):
         return f"{head}; {self.hint}" if self.hint else head
 
 
+class NoInference(AblateError):
+    """A study has ended, but too many of its runs have no score for any inference."""
+
+
 def nearest(value: object, known: Iterable[object]) -> str:
     """The hint for an unknown name: the nearest valid ones first, then all of them."""
     names = [str(name) for name in known]

@@ -261,3 +261,48 @@ def test_own_results_give_the_same_inference(home):
         if cell["t"] is not None:
             assert repr(cell["t"]) in text
             assert repr(cell["p_adjusted"]) in text
+
+
+WILD = """
+from ablate.adapters import lora, register_adapter
+
+@register_adapter("wild", recipe=1, help="a scale at which training diverges")
+def wild(hp, targets):
+    config = lora(hp, targets)
+    config.lora_alpha = 1e30
+    return config
+"""
+
+
+def test_diverged_runs_are_outcomes_and_break_pairs(toys, tmp_path):
+    (tmp_path / "wild_adapters.py").write_text(WILD, encoding="utf-8")
+    settings = toys.settings(
+        seeds="3", plugins="wild_adapters", adapters="lora,wild", train__steps="4"
+    )
+    done = ablate(
+        "run", *settings, "home=home", cwd=tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "9 diverged" in done.stdout
+    results = pd.read_csv(tmp_path / REPORT / "results.csv")
+    wild = results[results["adapter"] == "wild"]
+    assert set(wild["outcome"]) == {"diverged"}
+    assert wild["score"].isna().all()
+    assert results[results["adapter"] == "lora"]["score"].notna().all()
+    page = (tmp_path / REPORT / "report.html").read_text(encoding="utf-8")
+    assert "step" in page
+    assert "diverged" in page
+    status = ablate(
+        "status", "home=home", "--json", cwd=tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}"
+    )
+    problems = json.loads(status.stdout)["problems"]
+    assert len(problems) == 9
+    assert all("at step" in problem["reason"] for problem in problems)
+
+
+def test_a_study_without_any_pair_ends_with_code_3_and_says_so(toys, tmp_path):
+    settings = toys.settings(train__lr="1e30", train__steps="9")
+    done = ablate("run", *settings, "home=home", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "no contrast has two complete pairs" in done.stderr
+    assert "Traceback" not in done.stderr
