@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.errors import AblateError, NoInference
 from ablate.home import Home, driver_lock, find_home
-from ablate.ledger import Ledger, Reported, open_ledger
+from ablate.ledger import WAITING, Ledger, Reported, open_ledger
 from ablate.options import Options
 from ablate.plan import Plan, PlannedRun, make_plan
 from ablate.progress import make_reporter
@@ -43,12 +43,19 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
     with driver_lock(home):
         ledger = open_ledger(home.ledger)
         try:
-            ledger.release_running()
-            ledger.add(plan.specs)
-            from ablate.tracking import BackgroundTracker
+            from ablate.tracking import BackgroundTracker, done_benchmarks
 
             tracker = BackgroundTracker(plan, home)
-            tally = _train(plan, home, options, ledger, tracker)
+            places = places_by_key(plan)
+
+            def record(result: RunResult) -> None:
+                scores = done_benchmarks(result.scores, result.outcome)
+                for place in places[result.key]:
+                    tracker.record_run(
+                        place, result.outcome, result.reason, result.cost, result.losses, scores
+                    )
+
+            tally = train_missing(plan, home, options, ledger, record)
             return _report(plan, home, ledger, tracker, tally, command)
         finally:
             ledger.close()
@@ -87,34 +94,31 @@ def require_ledger(home: Home) -> None:
         )
 
 
-def _train(
-    plan: Plan, home: Home, options: Options, ledger: Ledger, tracker: BackgroundTracker
+def train_missing(
+    plan: Plan,
+    home: Home,
+    options: Options,
+    ledger: Ledger,
+    on_result: Callable[[RunResult], None] = lambda result: None,
 ) -> Tally:
+    """Train and score the plan's runs that have no outcome; the driver's lock must be held."""
     from ablate.executors import LocalExecutor
 
-    waiting = [key for key, state in ledger.states(plan.specs).items() if state == "waiting"]
+    ledger.release_running()
+    ledger.add(plan.specs)
+    waiting = [key for key, state in ledger.states(plan.specs).items() if state == WAITING]
     if not waiting:
         return Tally(0, 0, 0)
-    places = places_by_key(plan)
-
-    def record(result: RunResult) -> None:
-        from ablate.tracking import done_benchmarks
-
-        for place in places[result.key]:
-            scores = done_benchmarks(result.scores, result.outcome)
-            tracker.record_run(
-                place, result.outcome, result.reason, result.cost, result.losses, scores
-            )
-
     labels = {
-        key: f"{at[0].arm.label}, {at[0].backbone}, seed {at[0].seed}" for key, at in places.items()
+        key: f"{at[0].arm.label}, {at[0].backbone}, seed {at[0].seed}"
+        for key, at in places_by_key(plan).items()
     }
     executor = LocalExecutor(
         min(options.workers, len(waiting)), plugins=plan.study.plugins, log=home.log
     )
     try:
         with make_reporter(options.progress, len(waiting)) as reporter:
-            return run_waiting(plan.specs, labels, ledger, executor, reporter, on_result=record)
+            return run_waiting(plan.specs, labels, ledger, executor, reporter, on_result=on_result)
     finally:
         executor.close()
 
