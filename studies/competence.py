@@ -33,7 +33,7 @@ def competence(model: PreTrainedModel, splits: Sequence[str]) -> dict[tuple[str,
     """Exact match in [0, 1] by (skill, form) on held-out items.
 
     The pre-training forms are those of the retention benchmark, whose ids name skill and form; the
-    form "target" is that of the four main benchmarks.
+    form "target" stands for all forms of the four main benchmarks.
     """
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for split in splits:

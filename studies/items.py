@@ -14,12 +14,19 @@ import numpy as np
 
 import ablate.benchmarks
 from studies.contents import SEED_SPACING, SKILLS, contents, draw_table
-from studies.forms import PRETRAINING_FORMS, prompt, table_question, table_text
+from studies.forms import (
+    PRETRAINING_FORMS,
+    TARGET_FORMS,
+    pairs_for,
+    prompt,
+    table_question,
+    table_text,
+)
 
 SIZES = {"train": 2000, "validation": 500, "test": 500}
 
-# tables of this many pairs are longer than the largest default memory of 16 slots
-RECALL_PAIRS = 16
+# characters, so tokens, of a table: far more than a memory of 16 slots can hold one by one
+TABLE_LENGTH = 48
 
 Question = tuple[str, str]
 
@@ -48,7 +55,7 @@ def questions(
 
 
 def _recall(rng: np.random.Generator, split: str, form: str) -> Question:
-    table = draw_table(rng, RECALL_PAIRS, split)
+    table = draw_table(rng, pairs_for(TABLE_LENGTH, form), split)
     key, value = table[rng.integers(len(table))]
     return table_text(table, form) + table_question(key, form), value
 
@@ -69,9 +76,10 @@ def benchmark_lines(name: str) -> str:
 
 
 def _rows(name: str, split: str, size: int) -> list[tuple[str, Question]]:
-    """The questions of a split, each with the start of its id."""
+    """The questions of a split, each with the start of its id, which names skill and form."""
     if name != "retention":
-        return [(f"{name}-{split}", q) for q in questions(name, split, ("target",), size, 0)]
+        rows = enumerate(questions(name, split, TARGET_FORMS, size, 0))
+        return [(f"{name}-{split}-{TARGET_FORMS[i % len(TARGET_FORMS)]}", q) for i, q in rows]
     forms, each = PRETRAINING_FORMS, size // len(SKILLS)
     return [
         (f"retention-{split}-{skill}-{forms[i % len(forms)]}", question)

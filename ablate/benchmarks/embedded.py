@@ -17,7 +17,7 @@ NAMES = tuple(
         ("arithmetic", "sums and differences of two numbers below 100", 0.016),
         ("algebra", "linear equations in one unknown", 0.102),
         ("code", "a function call that reverses a word", 0.002),
-        ("recall", "the value of a key in a table longer than the slots", 0.114),
-        ("retention", "the same skills as they were asked in pre-training", 0.064),
+        ("recall", "the value of a key in a table longer than the slots", 0.128),
+        ("retention", "the same skills as they were asked in pre-training", 0.06),
     )
 )
