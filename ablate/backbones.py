@@ -85,13 +85,28 @@ def load(backbone: Backbone) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Only safetensors are read, and no code that comes with a model is run.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
         backbone.source, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
-    tokenizer = AutoTokenizer.from_pretrained(backbone.source, local_files_only=True)
-    return model.eval(), tokenizer
+    return model.eval(), load_tokenizer(Path(backbone.source))
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer that was saved in the folder.
+
+    The automatic choice goes by the model's architecture where it knows one: beside a Qwen2 model
+    it rebuilds Qwen2's own pre-tokenisation over the saved vocabulary, which lost every space. A
+    folder whose tokenizer names no architecture is therefore read as it is.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    config = folder / "tokenizer_config.json"
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    loader = PreTrainedTokenizerFast if generic else AutoTokenizer
+    return loader.from_pretrained(folder, local_files_only=True)
 
 
 def adapter_targets(config: Mapping[str, Any] | Backbone) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from ablate.backbones import BACKBONES, adapter_targets, embedded_folder, load, resolve
 from ablate.benchmarks import load_items
 from ablate.errors import AblateError
+from studies.tokenizer import build_tokenizer
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_the_tokenizer_reads_characters_and_gives_them_back():
     assert tokenizer.decode(ids) == text
     assert len({tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}) == 3
     assert tokenizer("ä").input_ids == [tokenizer.unk_token_id]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_embedded_backbone_reads_the_tokens_it_was_trained_on(name):
+    text = 'calc 81 - 23: [x] "?"'
+    _, tokenizer = load(resolve(name))
+    assert tokenizer(text)["input_ids"] == build_tokenizer()(text)["input_ids"]
 
 
 def test_a_local_folder_is_the_same_backbone_as_the_embedded_one(copied):
