@@ -25,8 +25,8 @@ from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import UNADAPTED, Backbone, RunSpec
 from ablate.train import adapt, count, train
 
-EVAL_BATCH = 125
-"""Items per forward pass when scoring."""
+EVAL_BATCH = 64
+"""Items per forward pass when scoring; small batches stay in the processor's cache."""
 
 ENVIRONMENT_PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
@@ -62,6 +62,8 @@ def execute_one(spec: RunSpec) -> RunResult:
         losses, reason = trained.losses, trained.reason
     cost["train_seconds"] = time.perf_counter() - started
     started = time.perf_counter()
+    if not reason:
+        fold_adapter(adapted.model)
     scores = [] if reason else score(spec, adapted.model, pad, accelerator)
     if scores and not all(s.loglik_is_finite() for s in scores):
         scores, reason = [], "log-likelihoods are not finite at evaluation"
@@ -87,6 +89,17 @@ def score(spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any) -> 
             correct, loglik = score_items(model, rows, pad, accelerator.device, EVAL_BATCH)
             scores.append(Score(part.benchmark, part.digest, correct, loglik))
     return scores
+
+
+def fold_adapter(model: torch.nn.Module) -> None:
+    """Add the adapter's update into the weights, where they are fp32; scoring is a third faster.
+
+    On weights of lower precision the sum would be rounded, so they are left alone.
+    """
+    from peft import PeftModel
+
+    if isinstance(model, PeftModel) and all(p.dtype == torch.float32 for p in model.parameters()):
+        model.merge_adapter()
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,17 +18,6 @@ _COMMON: dict[str, Any] = {
     "bos_token_id": None,
 }
 
-# Without a norm on queries and keys, the two attention layers that look a key up form late or never
-# at this size. Sharper initial attention, a rotary base in proportion to the length, and keys of
-# their own for all heads let them form within 400 steps (3,000 were not enough before).
-_WITHOUT_QUERY_NORM: dict[str, Any] = _COMMON | {
-    "num_key_value_heads": 4,
-    "initializer_range": 0.1,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
-    "intermediate_size": 192,
-    "num_hidden_layers": 4,
-}
-
 
 def configuration(name: str) -> PreTrainedConfig:
     """The transformers configuration of an embedded backbone (KeyError for an unknown name)."""
@@ -39,7 +28,7 @@ def configuration(name: str) -> PreTrainedConfig:
         "qwen3-tiny": lambda: Qwen3Config(
             **_COMMON, head_dim=16, intermediate_size=192, num_hidden_layers=4
         ),
-        "qwen2-tiny": lambda: Qwen2Config(**_WITHOUT_QUERY_NORM),
+        "qwen2-tiny": lambda: Qwen2Config(**_COMMON, intermediate_size=192, num_hidden_layers=4),
         "qwen3-moe-tiny": lambda: Qwen3MoeConfig(
             **_COMMON,
             intermediate_size=192,
@@ -49,5 +38,18 @@ def configuration(name: str) -> PreTrainedConfig:
             num_experts_per_tok=2,
             norm_topk_prob=True,
         ),
-        "llama-tiny": lambda: LlamaConfig(**_WITHOUT_QUERY_NORM, head_dim=16),
+        "llama-tiny": lambda: LlamaConfig(
+            **_COMMON, head_dim=16, intermediate_size=192, num_hidden_layers=4
+        ),
     }[name]()
+
+
+def scaffold(name: str) -> PreTrainedConfig:
+    """The same shape as `name`, of an architecture that normalises queries and keys."""
+    shape = configuration(name)
+    return Qwen3Config(
+        **_COMMON,
+        head_dim=shape.hidden_size // shape.num_attention_heads,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.num_hidden_layers,
+    )

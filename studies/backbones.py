@@ -22,7 +22,10 @@ from studies.forms import PRETRAINING_FORMS
 from studies.pretraining import Progress, Recipe, pretrain
 from studies.tokenizer import build_tokenizer
 
-RECIPES = {name: Recipe() for name in BACKBONES}
+RECIPES = {name: Recipe() for name in BACKBONES} | {
+    "qwen2-tiny": Recipe(seed=1, scaffold=800),
+    "llama-tiny": Recipe(seed=2, scaffold=800),
+}
 
 _FORMS = (*PRETRAINING_FORMS, "target")
 

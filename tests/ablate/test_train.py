@@ -11,7 +11,7 @@ from ablate.evaluate import Encoded, collate, encode, score_items
 from ablate.plan import make_plan
 from ablate.spec import UNADAPTED
 from ablate.train import BLOW_UP, adapt, answer_loss, batches, like_lengths, train
-from ablate.worker import execute, execute_one, make_accelerator
+from ablate.worker import execute, execute_one, fold_adapter, make_accelerator
 
 ADAPTERS = ("lora", "dora", "rslora")
 
@@ -221,6 +221,18 @@ def test_exact_match_by_one_forward_equals_generation(plan, rows):
     assert generated == correct.tolist()
     assert 0 < correct.sum() < len(rows), "the comparison needs both outcomes"
     assert (loglik < 0).all()
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_folding_the_adapter_in_does_not_change_scores(plan, rows, adapter):
+    spec = arms(plan, adapter)[1]
+    made = adapted(spec)
+    train(spec, made, [rows], 0, make_accelerator("cpu", "fp32"))
+    apart = score_items(made.model, rows, 0, torch.device("cpu"), 16)
+    fold_adapter(made.model)
+    folded = score_items(made.model, rows, 0, torch.device("cpu"), 16)
+    assert (apart[0] == folded[0]).all()
+    torch.testing.assert_close(torch.tensor(apart[1]), torch.tensor(folded[1]))
 
 
 def test_padding_does_not_change_scores(plan, rows):
