@@ -19,6 +19,16 @@ _COMMON: dict[str, Any] = {
 }
 
 
+# Without a norm on queries and keys, the look-up of a key forms late: a rotary base in proportion to
+# the length and keys of their own for all heads help it.
+_WITHOUT_QUERY_NORM: dict[str, Any] = _COMMON | {
+    "num_key_value_heads": 4,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+    "intermediate_size": 192,
+    "num_hidden_layers": 4,
+}
+
+
 def configuration(name: str) -> PreTrainedConfig:
     """The transformers configuration of an embedded backbone (KeyError for an unknown name)."""
     return {
@@ -28,7 +38,7 @@ def configuration(name: str) -> PreTrainedConfig:
         "qwen3-tiny": lambda: Qwen3Config(
             **_COMMON, head_dim=16, intermediate_size=192, num_hidden_layers=4
         ),
-        "qwen2-tiny": lambda: Qwen2Config(**_COMMON, intermediate_size=192, num_hidden_layers=4),
+        "qwen2-tiny": lambda: Qwen2Config(**_WITHOUT_QUERY_NORM),
         "qwen3-moe-tiny": lambda: Qwen3MoeConfig(
             **_COMMON,
             intermediate_size=192,
@@ -38,18 +48,12 @@ def configuration(name: str) -> PreTrainedConfig:
             num_experts_per_tok=2,
             norm_topk_prob=True,
         ),
-        "llama-tiny": lambda: LlamaConfig(
-            **_COMMON, head_dim=16, intermediate_size=192, num_hidden_layers=4
-        ),
+        "llama-tiny": lambda: LlamaConfig(**_WITHOUT_QUERY_NORM, head_dim=16),
     }[name]()
 
 
 def scaffold(name: str) -> PreTrainedConfig:
-    """The same shape as `name`, of an architecture that normalises queries and keys."""
-    shape = configuration(name)
-    return Qwen3Config(
-        **_COMMON,
-        head_dim=shape.hidden_size // shape.num_attention_heads,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.num_hidden_layers,
-    )
+    """The shape of `qwen2-tiny` or `llama-tiny` in an architecture with norms on queries and keys."""
+    if name not in ("qwen2-tiny", "llama-tiny"):
+        raise ValueError(f"{name} needs no scaffold: its queries and keys are normalised")
+    return Qwen3Config(**_WITHOUT_QUERY_NORM, head_dim=16)

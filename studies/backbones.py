@@ -23,8 +23,8 @@ from studies.pretraining import Progress, Recipe, pretrain
 from studies.tokenizer import build_tokenizer
 
 RECIPES = {name: Recipe() for name in BACKBONES} | {
-    "qwen2-tiny": Recipe(seed=1, scaffold=800),
-    "llama-tiny": Recipe(seed=2, scaffold=800),
+    "qwen2-tiny": Recipe(seed=1, scaffold=800, repeat_keys=True),
+    "llama-tiny": Recipe(seed=4, scaffold=800, repeat_keys=True),
 }
 
 _FORMS = (*PRETRAINING_FORMS, "target")

@@ -29,6 +29,7 @@ class Recipe:
         scaffold: steps that are trained with normalised queries and keys, in an architecture of the
             same shape, before their norms are folded into the projections. Without such a norm the
             attention that looks a key up did not form in 3,000 steps at this size.
+        repeat_keys: see Stream.
     """
 
     steps: int = 3000
@@ -41,6 +42,7 @@ class Recipe:
     table_weight: float = 2.0
     balance: float = 0.01
     scaffold: int = 0
+    repeat_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def pretrain(
         torch.manual_seed(recipe.seed)
         first = scaffold(name) if recipe.scaffold else configuration(name)
         model = AutoModelForCausalLM.from_config(first).train()
-    stream = Stream(recipe.seed)
+    stream = Stream(recipe.seed, repeat_keys=recipe.repeat_keys)
     optimizers = _optimizers(model, recipe)
     start = time.monotonic()
     for step in range(1, recipe.steps + 1):
