@@ -18,11 +18,13 @@ _COMMON: dict[str, Any] = {
     "bos_token_id": None,
 }
 
-
-# Without a norm on queries and keys, the look-up of a key forms late: a rotary base in proportion to
-# the length and keys of their own for all heads help it.
+# Without a norm on queries and keys, the two attention layers that look a key up form late or never
+# at this size. Sharper initial attention, a rotary base in proportion to the length, and keys of
+# their own for all heads bring tables of 6 to 8 pairs, where 3 were the end before; recall of 16
+# is still not reached.
 _WITHOUT_QUERY_NORM: dict[str, Any] = _COMMON | {
     "num_key_value_heads": 4,
+    "initializer_range": 0.1,
     "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
     "intermediate_size": 192,
     "num_hidden_layers": 4,
@@ -50,10 +52,3 @@ def configuration(name: str) -> PreTrainedConfig:
         ),
         "llama-tiny": lambda: LlamaConfig(**_WITHOUT_QUERY_NORM, head_dim=16),
     }[name]()
-
-
-def scaffold(name: str) -> PreTrainedConfig:
-    """The shape of `qwen2-tiny` or `llama-tiny` in an architecture with norms on queries and keys."""
-    if name not in ("qwen2-tiny", "llama-tiny"):
-        raise ValueError(f"{name} needs no scaffold: its queries and keys are normalised")
-    return Qwen3Config(**_WITHOUT_QUERY_NORM, head_dim=16)

