@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 
+from ablate.console import make_console
 from ablate.errors import AblateError, NoInference, nearest
 from ablate.home import check_writable, find_home
 from ablate.options import OPTION_KEYS, Options, read_arguments
@@ -177,14 +178,9 @@ def _conclude(
     started = time.monotonic()
     command = shlex.join(["python", "-m", "ablate", name, *settings])
     done = conduct(study, options, command)
-    from rich.console import Console
-
     from ablate.report import terminal_report
-    from ablate.report.terminal import WIDTH
 
-    console = Console(highlight=False)
-    if console.width > WIDTH or not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
+    console = make_console()
     console.print()
     console.print(terminal_report(done.findings))
     tally = done.tally

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablate.console import make_console
 from ablate.estimate import Estimate
 from ablate.plan import Plan
 from ablate.progress import duration_text
@@ -113,7 +114,6 @@ class PlanView:
 
 def print_plan(view: PlanView) -> None:
     """Print the plan on standard output."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -126,7 +126,7 @@ def print_plan(view: PlanView) -> None:
         table.add_row("note", Text(note))
     for warning in view.warnings():
         table.add_row("warning", Text(warning), style="dark_orange3")
-    Console(highlight=False).print(table)
+    make_console().print(table)
 
 
 def _ranges(seeds: tuple[int, ...]) -> str:

@@ -79,8 +79,15 @@ def cell_table(results: pd.DataFrame, unadapted: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def page(table: pd.DataFrame, command: str, environment: str) -> str:
-    """The table as a Markdown page."""
+def time_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """Median seconds of a run by backbone: training and scoring, without and with the block."""
+    costs = costs.assign(block=costs["block_parameters"] > 0)
+    found = costs.groupby(["backbone", "block"], sort=False)[["train_seconds", "eval_seconds"]]
+    return found.median().unstack("block")
+
+
+def page(table: pd.DataFrame, times: pd.DataFrame, command: str, environment: str) -> str:
+    """The tables as a Markdown page."""
     main = table[(table["backbone"] != TRANSFER) & (table["benchmark"] != "retention")]
     lines = [
         "# The embedded cells",
@@ -108,6 +115,20 @@ def page(table: pd.DataFrame, command: str, environment: str) -> str:
             f"| {row.backbone} | {row.benchmark} | {row.chance:.1f} | {row.before:.1f} | "
             f"{row.after:.1f} | {row.sd:.1f} | {_number(row.sd_difference)} | {row.n} | {mark} |"
         )
+    lines += [
+        "",
+        "Median seconds of a run (two at a time, one thread each), without and with the block:",
+        "",
+        "| backbone | training | scoring | training with block | scoring with block |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, row in times.iterrows():
+        cells = [
+            row[part, block]
+            for block in (False, True)
+            for part in ("train_seconds", "eval_seconds")
+        ]
+        lines.append(f"| {name} | " + " | ".join(f"{seconds:.1f}" for seconds in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -136,6 +157,7 @@ def main(arguments: list[str]) -> int:
     )
     text = page(
         table,
+        time_table(tables.costs),
         " ".join(["python -m studies.cells", *arguments]),
         f"{versions}, {platform.machine()}, {os.cpu_count()} cores",
     )

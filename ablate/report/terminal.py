@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ablate.console import WIDTH
 from ablate.report.answer import (
     caveats,
     cell_sentences,
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from ablate.report.findings import Findings
     from stats.result import Comparison
-
-WIDTH = 100
-"""Columns the report fits in."""
 
 MAX_T = "max-T"
 """The usual correction; tables only name the method of rows that had another."""
