@@ -143,7 +143,8 @@ def describe(effect: Effect, units: str = "score units", sesoi: float | None = N
         case Verdict.INCONCLUSIVE:
             claim = "not settled"
             if effect.no_room:
-                claim += " (too close to chance or the maximum to show a difference)"
+                what = "" if effect.cell else "one of its cells is "
+                claim += f" ({what}too close to chance or the maximum to show a difference)"
             elif effect.pairs_needed:
                 claim += f"; about {effect.pairs_needed} fresh pairs would find {bound}"
     return f"{subject}: {claim} ({size}, {proof})."

@@ -110,6 +110,11 @@ def test_sentences(verdict: Verdict, changes: dict[str, object], words: str) -> 
     assert sentence.endswith(".")
 
 
+def test_an_average_without_room_says_that_it_is_one_of_its_cells() -> None:
+    average = effect(Verdict.INCONCLUSIVE, no_room=True, cell=None)
+    assert "(one of its cells is too close to chance" in describe(average, "points", 1.0)
+
+
 def test_every_verdict_has_a_sentence_of_its_own() -> None:
     assert len({describe(effect(v), "points", 1.0) for v in Verdict}) == len(Verdict)
 
