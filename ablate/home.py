@@ -13,6 +13,7 @@ from ablate.errors import AblateError
 
 DEFAULT_HOME = "ablate-home"
 ENVIRONMENT_VARIABLE = "ABLATE_HOME"
+ENVIRONMENT_URI = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,14 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def mlflow_database(self) -> Path:
+        """MLflow's database, where no other store is named."""
+        return self.root / "mlflow.db"
+
+    @property
     def mlflow_uri(self) -> str:
         """MLflow's tracking store; ``MLFLOW_TRACKING_URI`` wins."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+        return os.environ.get(ENVIRONMENT_URI) or f"sqlite:///{self.mlflow_database}"
 
     @property
     def artifacts(self) -> Path:

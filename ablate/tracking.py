@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablate.errors import AblateError
-from ablate.home import Home
+from ablate.home import ENVIRONMENT_URI, Home
 from ablate.plan import Plan, PlannedRun
 from ablate.result import DONE, Cost, Score
 from ablate.spec import UNADAPTED
@@ -48,6 +48,7 @@ class MlflowTracker:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        prepare_store(home)
         self._plan = plan
         self._client: MlflowClient = MlflowClient(tracking_uri=home.mlflow_uri)
         self._experiment = _experiment(self._client, plan.study.name, home)
@@ -198,11 +199,27 @@ class BackgroundTracker:
         return self._tracker
 
 
+def prepare_store(home: Home) -> None:
+    """Make MLflow's database, if there is none, under another name first.
+
+    Its tables come from a long series of migrations; a driver killed among them would leave a
+    database that no later command could open.
+    """
+    if ENVIRONMENT_URI in os.environ or home.mlflow_database.exists():
+        return
+    from mlflow import MlflowClient
+
+    part = home.mlflow_database.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+    part.replace(home.mlflow_database)
+
+
 def _experiment(client: MlflowClient, name: str, home: Home) -> str:
     """The id of the study's experiment, made if it is new."""
     found = client.get_experiment_by_name(name)
     if found is None:
-        local = "MLFLOW_TRACKING_URI" not in os.environ
+        local = ENVIRONMENT_URI not in os.environ
         return str(client.create_experiment(name, home.artifacts.as_uri() if local else None))
     if found.lifecycle_stage == "deleted":
         raise AblateError(

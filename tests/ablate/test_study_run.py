@@ -11,6 +11,8 @@ import time
 import pandas as pd
 import pytest
 
+from ablate.home import Home
+from ablate.tracking import prepare_store
 from tests.ablate.test_cli import ROOT, ablate
 
 
@@ -243,6 +245,17 @@ def test_a_lost_mlflow_database_is_rebuilt_by_report(home, settings, tmp_path):
     assert (tmp_path / REPORT / "results.csv").read_bytes() == (
         home / REPORT / "results.csv"
     ).read_bytes()
+
+
+def test_a_half_made_mlflow_database_is_made_anew(tmp_path):
+    """A kill among MLflow's first migrations leaves a part file, never a broken database."""
+    home = Home(tmp_path)
+    part = tmp_path / "mlflow.part"
+    part.write_bytes(b"torn")
+    prepare_store(home)
+    assert not part.exists()
+    with sqlite3.connect(home.mlflow_database) as db:
+        assert db.execute("SELECT count(*) FROM experiments").fetchone()[0] == 1
 
 
 def test_own_results_give_the_same_inference(home):
