@@ -45,7 +45,7 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
     """
     source = parse.read_overrides(arguments)
     known = [*KEYS, *OPTION_KEYS]
-    parse.check_keys(_dotted(source), known, source)
+    parse.check_keys(source.places, known, source)
     own = {
         key: OPTION_KEYS[key].parse(source.values[key], source.place(key))
         for key in OPTION_KEYS
@@ -64,7 +64,3 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
 def default_workers() -> int:
     """One per core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _dotted(source: Source) -> list[str]:
-    return list(source.places)

@@ -7,7 +7,7 @@ text that the user wrote, so ``off`` stays a name and ``010`` is the number ten.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,7 @@ def _value(node: yaml.Node, prefix: str, name: str, places: dict[str, str]) -> R
 
 
 def read_overrides(arguments: Sequence[str]) -> Source:
-    """Parse ``key=value`` arguments; dotted keys nest, the last one of a key wins nothing: a key
-    given twice is an error."""
+    """Parse ``key=value`` arguments; dotted keys nest, a key given twice is an error."""
     values: dict[str, Raw] = {}
     places: dict[str, str] = {}
     for argument in arguments:
@@ -192,13 +191,6 @@ def one_of(raw: Raw, place: str, known: Sequence[str]) -> str:
             f"unknown value {value!r}", place=place, value=value, hint=nearest(value, known)
         )
     return value
-
-
-def section(raw: Raw, place: str) -> Mapping[str, Raw]:
-    """A mapping."""
-    if not isinstance(raw, dict):
-        raise AblateError("keys are expected below it", place=place, value=raw)
-    return raw
 
 
 Parser = Callable[[Raw, str], Any]

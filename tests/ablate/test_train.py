@@ -10,7 +10,7 @@ from ablate.benchmarks import load_items
 from ablate.evaluate import Encoded, collate, encode, score_items
 from ablate.plan import make_plan
 from ablate.spec import UNADAPTED
-from ablate.train import BLOW_UP, adapt, answer_loss, batches, like_lengths, train
+from ablate.train import adapt, answer_loss, batches, like_lengths, train
 from ablate.worker import execute, execute_one, fold_adapter, make_accelerator
 
 ADAPTERS = ("lora", "dora", "rslora")
@@ -157,8 +157,14 @@ def test_divergence_is_an_outcome_with_a_reason_and_no_score(plan):
     assert result.scores == ()
 
 
-def test_blow_up_is_ten_times_worse_than_guessing():
-    assert BLOW_UP == 10
+def test_a_finite_loss_that_blows_up_is_a_divergence(plan, rows, monkeypatch):
+    """Under a limit of a tenth of the loss of guessing, the first loss is already too large."""
+    spec = arms(plan, "lora")[0]
+    assert train(spec, adapted(spec), [rows], 0, make_accelerator("cpu", "fp32")).reason == ""
+    monkeypatch.setattr("ablate.train.BLOW_UP", 0.1)
+    ended = train(spec, adapted(spec), [rows], 0, make_accelerator("cpu", "fp32"))
+    assert ended.reason.endswith("at step 0")
+    assert len(ended.losses) == 1
 
 
 def test_unadapted_is_scored_as_it_is(plan):
