@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from stats.prepare import (
     check_limits,
     in_cell,
 )
+from stats.record import seed_of, versions
 from stats.result import Comparison, Effect, Family
 from stats.signflip import N_RESAMPLES, sign_flips
 from stats.table import Key, PairedTable
@@ -81,7 +80,6 @@ def compare(
             place="table",
             hint="add pairs (6 or more let an exact test reach .05)",
         )
-    seed = int(rng) if not isinstance(rng, np.random.Generator) else None
     streams = np.random.default_rng(rng).spawn(2)
     families: dict[str, Family] = {}
     effects = []
@@ -99,9 +97,9 @@ def compare(
         sesoi=sesoi,
         confidence_level=confidence_level,
         n_resamples=n_resamples,
-        rng_seed=seed,
+        rng_seed=seed_of(rng),
         broken=broken_runs(scores, table, used),
-        versions=_versions(),
+        versions=versions(),
         units=table.units,
     )
 
@@ -232,8 +230,3 @@ def _check_arguments(
             value=n_resamples,
             hint=f"take {math.ceil(20 / alpha)} or more",
         )
-
-
-def _versions() -> dict[str, str]:
-    names = ("numpy", "scipy", "pandas")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}

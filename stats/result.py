@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stats.errors import StatsError, nearest
+from stats.record import plain
 from stats.verdict import Verdict, describe
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Effect:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what is not a finite number becomes None."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {f.name: plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,3 @@ class Comparison:
         from stats.text import render
 
         return render(self)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Verdict):
-        return str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return dict(value) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""The report's figures, drawn by ``stats.plots`` from the findings."""
+"""The report's figures, drawn by ``stats.figures.comparison`` from the findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ablate.report.answer import points
 from ablate.report.rows import by_cell, cell_tables
-from stats import plots
+from stats.figures import comparison as plots
 from stats.table import PairedTable
 from stats.verdict import Verdict
 

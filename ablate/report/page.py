@@ -26,7 +26,7 @@ from ablate.report.rows import (
     plain,
     primary_rows,
 )
-from stats.plots import MARKS
+from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
     from jinja2 import Template

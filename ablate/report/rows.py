@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stats.plots import MARKS
+from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
     from ablate.report.findings import Findings

@@ -14,7 +14,7 @@ from ablate.report.answer import (
     retention_sentences,
 )
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
-from stats.plots import MARKS
+from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -28,7 +28,7 @@ from ablate.report.rows import (
     primary_rows,
     signed,
 )
-from stats.plots import MARKS
+from stats.figures.comparison import MARKS
 from stats.verdict import Verdict
 from tests.ablate.simulated import simulate
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stats.canvas import finish, foot, grid, style
 from stats.errors import StatsError, nearest
+from stats.figures.canvas import finish, foot, grid, style
 from stats.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from stats.compare import compare
 from stats.contrast import versus
 from stats.errors import StatsError
-from stats.plots import _LOOKS, MARKS, forest, level_heatmap, paired_lines
+from stats.figures.comparison import _LOOKS, MARKS, forest, level_heatmap, paired_lines
 from stats.result import Comparison
 from stats.table import PairedTable
 from stats.verdict import Verdict
@@ -200,7 +200,8 @@ def test_figures_change_no_global_state(table: PairedTable, comparison: Comparis
 
 def test_importing_the_module_loads_no_plotting_library():
     code = (
-        "import sys, stats.plots; print([m for m in sys.modules if m in ('matplotlib','seaborn')])"
+        "import sys, stats.figures.comparison; "
+        "print([m for m in sys.modules if m in ('matplotlib', 'seaborn')])"
     )
     done = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""Figures: one module per subject, each function returning a new matplotlib Figure."""
