@@ -30,8 +30,8 @@ from stats.mixed.moments import Moments, lower
 class State:
     """The linear algebra at one theta, in the units of ``Moments`` (sigma = 1).
 
-    ``b`` (w, w) is W'V1^-1W with only the first term in V1; ``lam`` the triangles; ``root`` (a, a)
-    the Cholesky factor of S = Lambda'B_RR Lambda + I, ``inverse`` (a, a) S^-1; ``yx`` (a, p)
+    ``b`` (w, w) is W'V1^-1W with only the first term in V1; ``lam`` the triangles; ``f`` (a, a) =
+    B_RR Lambda; ``inverse`` (a, a) = S^-1 with S = Lambda'B_RR Lambda + I; ``yx`` (a, p)
     and ``yy`` (a,) = S^-1 Lambda'B_R[Q, y]; ``beta`` (p,) in the basis Q; ``phi`` (p, p) =
     (Q'V^-1 Q)^-1; ``shrink`` (C, k, k) = I - G M and ``weight`` (C, k, k) = M = T H^-1 T' of the
     eliminated term's classes.
@@ -40,7 +40,7 @@ class State:
     moments: Moments = field(repr=False)
     lam: tuple[np.ndarray, ...]
     b: np.ndarray = field(repr=False)
-    root: np.ndarray = field(repr=False)
+    f: np.ndarray = field(repr=False)
     inverse: np.ndarray = field(repr=False)
     yx: np.ndarray = field(repr=False)
     yy: np.ndarray = field(repr=False)
@@ -58,12 +58,12 @@ class State:
         turned = [t.T for t in self.lam]
         return lambda_times(times(self.inverse, self.moments, turned), self.moments, self.lam)
 
+    @cached_property
     def rest_cross(self) -> tuple[np.ndarray, np.ndarray]:
         """N = R'V^-1 Q (a, p) and w = R'Py (a,)."""
-        m, a = self.moments, self.moments.width
-        f = times(self.b[:a, :a], m, self.lam)
-        n_x = self.b[:a, a : a + m.p] - f @ self.yx
-        return n_x, self.b[:a, a + m.p] - f @ self.yy - n_x @ self.beta
+        a, p = self.moments.width, self.moments.p
+        n_x = self.b[:a, a : a + p] - self.f @ self.yx
+        return n_x, self.b[:a, a + p] - self.f @ self.yy - n_x @ self.beta
 
     def downdates(self) -> tuple[np.ndarray, np.ndarray]:
         """v (w, p) and r (w,) with Z1'V^-1 Q = shrink A v and Z1'Py = shrink A r, by level."""
@@ -77,6 +77,60 @@ class State:
         """(Q'V^-1 Q)^-1, (p, p)."""
         half = solve_triangular(self.rx, np.eye(self.rx.shape[0]), lower=True)
         return np.asarray(half.T @ half)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """S = [[D, E'], [E, G]] with D diagonal: only the Schur complement of D is dense.
+
+    ``d`` (m,), ``e`` (a - m, m) = E D^-1, ``root`` the Cholesky factor of G - E D^-1 E'.
+    """
+
+    d: np.ndarray = field(repr=False)
+    e: np.ndarray = field(repr=False)
+    root: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of(cls, s: np.ndarray, m: int) -> Factor:
+        """Factorise S (a, a) whose leading (m, m) block is diagonal. S is overwritten."""
+        d = np.diag(s)[:m].copy()
+        e = s[m:, :m] / d
+        schur = s[m:, m:] - e @ s[:m, m:] if m else s
+        root, info = lapack.dpotrf(schur.T, lower=1, clean=1, overwrite_a=1)
+        if info != 0:
+            raise FloatingPointError("the factorisation failed")
+        return cls(d, e, root)
+
+    @property
+    def logdet(self) -> float:
+        """log|S|."""
+        return float(np.log(self.d).sum()) + 2 * float(np.log(np.diag(self.root)).sum())
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """S^-1 times right (a, .)."""
+        m = self.d.size
+        if not self.root.size:
+            return np.asarray(right / self.d[:, None])
+        inner, _ = lapack.dpotrs(self.root, right[m:] - self.e @ right[:m], lower=1)
+        if not m:
+            return np.asarray(inner)
+        return np.vstack([right[:m] / self.d[:, None] - self.e.T @ inner, inner])
+
+    def inverse(self) -> np.ndarray:
+        """S^-1 (a, a)."""
+        m, a = self.d.size, self.d.size + self.root.shape[0]
+        half, _ = lapack.dtrtri(self.root, lower=1)
+        inner = half.T @ half
+        if not m:
+            return np.asarray(inner)
+        out = np.empty((a, a))
+        corner = inner @ self.e
+        out[m:, m:] = inner
+        np.negative(corner, out=out[m:, :m])
+        out[:m, m:] = out[m:, :m].T
+        np.matmul(self.e.T, corner, out=out[:m, :m])
+        out[np.arange(m), np.arange(m)] += 1 / self.d
+        return out
 
 
 class Criterion:
@@ -133,7 +187,7 @@ class Criterion:
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The criterion and its derivatives by theta."""
         state = self.state(theta)
-        halves = self._half_gradient(state, self.dof / state.r2)
+        halves = self.half_gradient(state, self.dof / state.r2)
         return self._value(state), 2 * self.pack(halves)
 
     def _value(self, state: State) -> float:
@@ -158,30 +212,25 @@ class Criterion:
         f = times(b[:, :a], m, lam)  # W'V1^-1 R Lambda
         s = times(f[:a].T, m, lam)
         s[np.diag_indices(a)] += 1.0
+        inv = np.empty((0, 0))
         if a:
-            root, info = lapack.dpotrf(s, lower=1, clean=1)
-            if info != 0:
-                raise FloatingPointError("the factorisation failed")
-            logdet += 2 * float(np.log(np.diag(root)).sum())
-            half = solve_triangular(root, f[a:].T, lower=True, check_finite=False)
-            y_all = solve_triangular(root, half, lower=True, trans="T", check_finite=False)
-            c = b[a:, a:] - half.T @ half
+            factor = Factor.of(s, m.diagonal)
+            logdet += factor.logdet
+            y_all = factor.solve(f[a:].T)
+            c = b[a:, a:] - f[a:] @ y_all
+            if inverse:
+                inv = factor.inverse()
         else:
-            root, y_all, c = np.empty((0, 0)), np.empty((0, p + 1)), b
+            y_all, c = np.empty((0, p + 1)), b
         rx = np.linalg.cholesky(c[:p, :p])
         u = solve_triangular(rx, c[:p, p], lower=True)
         beta = solve_triangular(rx, u, lower=True, trans="T")
         r2 = float(c[p, p] - u @ u)
         if not r2 > 0:
             raise FloatingPointError("no residual is left")
-        inv = np.empty((0, 0))
-        if inverse and a:
-            inv, _ = lapack.dpotri(root, lower=1)
-            inv = np.tril(inv)
-            inv = inv + np.tril(inv, -1).T
         return State(
-            m, lam, b, root, inv, y_all[:, :p], y_all[:, p], beta, rx, weight, shrink, r2, logdet,
-            2 * float(np.log(np.diag(rx)).sum()),
+            m, lam, b, f[:a], inv, y_all[:, :p], y_all[:, p], beta, rx, weight, shrink, r2,
+            logdet, 2 * float(np.log(np.diag(rx)).sum()),
         )  # fmt: skip
 
     def slopes(self, state: State, precision: float) -> list[np.ndarray]:
@@ -201,34 +250,44 @@ class Criterion:
             out.append(own - _blocks(b[at], kb[:, at].T, k) - part)
         return out
 
-    def _half_gradient(self, state: State, precision: float) -> list[np.ndarray]:
+    def half_gradient(self, state: State, precision: float) -> list[np.ndarray]:
         """``slopes`` times the triangles, without the product of two (a, a) matrices.
 
         M Lambda = B Lambda S^-1 does not cancel where Lambda is near zero.
         """
-        m, a = state.moments, state.moments.width
-        outer = self._outer(state, precision)
+        m = state.moments
         out = []
         if m.first is not None:
             out.append(self._first_slope(state, precision) @ state.lam[0])
-        f = times(state.b[:a, :a], m, state.lam)
+        if m.scalar is not None:
+            if m.starts:
+                n_x, w = state.rest_cross
+                part = precision * w**2
+                if self.reml:
+                    part += np.einsum("ap,ap->a", n_x @ state.phi, n_x)
+                own = np.einsum("ab,ab->a", state.f, state.inverse)
+                sizes = np.array([t[0, 0] for t in state.lam[1:]])
+                sums = np.add.reduceat(own - sizes[m.scalar] * part, m.starts)
+                out += [np.array([[value]]) for value in sums]
+            return out
+        outer = self._outer(state, precision)
         for (levels, k), start, part, t in zip(
             m.shapes[1:], m.starts, outer, state.lam[1:], strict=True
         ):
             at = slice(start, start + levels * k)
-            out.append(_blocks(f[at], state.inverse[at], k) - part @ t)
+            out.append(_blocks(state.f[at], state.inverse[at], k) - part @ t)
         return out
 
     def _outer(self, state: State, precision: float) -> list[np.ndarray]:
         """Diagonal blocks of N Phi N' + precision w w', summed, of the terms not eliminated."""
         m, p = state.moments, state.moments.p
         phi = state.phi if self.reml else np.zeros((p, p))
-        n_x, w = state.rest_cross()
+        n_x, w = state.rest_cross
         out = []
         for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
             at = slice(start, start + levels * k)
             n_t, w_t = n_x[at].reshape(levels, k, p), w[at].reshape(levels, k)
-            right = (n_t.reshape(-1, p) @ phi).reshape(levels, k, p)
+            right = (n_x[at] @ phi).reshape(levels, k, p)
             out.append(np.einsum("jap,jbp->ab", right, n_t) + precision * (w_t.T @ w_t))
         return out
 
@@ -247,6 +306,9 @@ class Criterion:
 
 def times(matrix: np.ndarray, moments: Moments, lam: Sequence[np.ndarray]) -> np.ndarray:
     """matrix (., a) times the block-diagonal Lambda of the terms that are not eliminated."""
+    if moments.scalar is not None:
+        sizes = np.array([t[0, 0] for t in lam[1:]])
+        return np.asarray(matrix * sizes[moments.scalar]) if sizes.size else matrix
     out = np.empty(matrix.shape)
     for (levels, k), start, t in zip(moments.shapes[1:], moments.starts, lam[1:], strict=True):
         at = slice(start, start + levels * k)

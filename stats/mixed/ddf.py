@@ -47,10 +47,10 @@ class KenwardRoger:
         outer = np.concatenate([info.outer[at], np.linalg.inv(phi)[None]])
         return cls(phi, phi + 2 * phi @ u @ phi, w, outer)
 
-    def test(self, l: np.ndarray) -> tuple[float, float]:
+    def test(self, rows: np.ndarray) -> tuple[float, float]:
         """df and the scale of F for L (q, p) of full row rank."""
-        q = l.shape[0]
-        theta = l.T @ np.linalg.solve(l @ self.phi @ l.T, l)
+        q = rows.shape[0]
+        theta = rows.T @ np.linalg.solve(rows @ self.phi @ rows.T, rows)
         moved = np.array([self.phi @ o @ self.phi @ theta for o in self.outer])
         single = np.array([float(np.trace(m)) for m in moved])
         a1 = float(single @ self.w @ single)
@@ -106,9 +106,9 @@ class Satterthwaite:
             step = np.zeros_like(t)
             step[row, column] = 1.0
             moved = step @ t.T + t @ step.T
-            for r in range(t.shape[0]):
-                for c in range(r + 1):
-                    jacobian[where[term, r, c], j] = moved[r, c]
+            for low in range(t.shape[0]):
+                for left in range(low + 1):
+                    jacobian[where[term, low, left], j] = moved[low, left]
         traces = info.traces if reml else info.traces_ml
         trace = info.trace if reml else info.trace_ml
         by_gamma = -traces + 2 * info.curved / sigma2
@@ -129,20 +129,20 @@ class Satterthwaite:
         slopes = info.phi @ outer @ info.phi
         return cls(info.phi, slopes, 2 * _positive_inverse(hessian))
 
-    def single(self, l: np.ndarray) -> float:
-        """df of one contrast l (p,)."""
-        variance = float(l @ self.phi @ l)
-        g = np.array([float(l @ s @ l) for s in self.slopes])
+    def single(self, row: np.ndarray) -> float:
+        """df of one contrast row (p,)."""
+        variance = float(row @ self.phi @ row)
+        g = np.array([float(row @ s @ row) for s in self.slopes])
         spread = float(g @ self.covariance @ g)
         return 2 * variance**2 / spread if spread > 0 else math.inf
 
-    def joint(self, l: np.ndarray) -> float:
+    def joint(self, rows: np.ndarray) -> float:
         """df of the F of L (q, p), from those of its independent directions."""
-        values, vectors = np.linalg.eigh(l @ self.phi @ l.T)
+        values, vectors = np.linalg.eigh(rows @ self.phi @ rows.T)
         keep = values > math.sqrt(np.finfo(float).eps) * values[-1]
-        directions = vectors[:, keep].T @ l
+        directions = vectors[:, keep].T @ rows
         q = directions.shape[0]
-        nus = np.array([self.single(row) for row in directions])
+        nus = np.array([self.single(direction) for direction in directions])
         if q == 1 or np.ptp(nus) < 1e-8:
             return float(nus.mean())
         if (nus <= 2).any():

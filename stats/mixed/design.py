@@ -140,10 +140,10 @@ def build(
     y = _response(formula, frame)
     spec_text = _coded(fixed_terms, levels, contrasts)
     x, spec = _matrix(spec_text, frame, formula)
-    names = tuple(_readable(str(name)) for name in spec.column_names)
+    names = tuple(readable(str(name)) for name in spec.column_names)
     terms = tuple(
         FixedTerm(
-            INTERCEPT if str(term) == "1" else _readable(str(term)),
+            INTERCEPT if str(term) == "1" else readable(str(term)),
             where,
             tuple(_factor_name(str(factor)) for factor in term.factors if str(factor) != "1"),
         )
@@ -268,8 +268,15 @@ def _names_in_factor(text: str, formula: MixedFormula) -> set[str]:
 def _complete_rows(
     data: pd.DataFrame, used: Iterable[str], missing: str
 ) -> tuple[pd.DataFrame, np.ndarray]:
+    import pandas as pd
+
     frame = data[[name for name in data.columns if str(name) in used]]
-    lacking = frame.isna() | frame.map(lambda v: isinstance(v, str) and not v.strip())
+    lacking = frame.isna()
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            blank = [v for v in frame[name].unique() if isinstance(v, str) and not v.strip()]
+            if blank:
+                lacking[name] |= frame[name].isin(blank)
     whole = ~lacking.to_numpy().any(axis=1)
     if not whole.all() and missing == "raise":
         row = int(np.flatnonzero(~whole)[0])
@@ -306,15 +313,17 @@ def _typed(
                 )  # fmt: skip
             columns[str(name)] = values
             continue
-        labels = [_label(value) for value in column]
+        codes, values = pd.factorize(column)
+        labels = [_label(value) for value in values]
         if categorical:
-            present = set(labels)
-            order = [label for c in column.cat.categories if (label := _label(c)) in present]
+            order = [label for c in column.cat.categories if (label := _label(c)) in set(labels)]
+        elif numeric:
+            order = sorted(set(labels), key=float)
         else:
             order = sorted(set(labels), key=lambda label: natural((label,)))
-            if numeric:
-                order = sorted(set(labels), key=float)
-        columns[str(name)] = pd.Categorical(labels, categories=order)
+        position = {label: i for i, label in enumerate(order)}
+        place = np.array([position[label] for label in labels])
+        columns[str(name)] = pd.Categorical.from_codes(place[codes], categories=order)
         levels[str(name)] = tuple(order)
     out = pd.DataFrame(columns)
     return out, levels
@@ -394,7 +403,7 @@ def _matrix(text: str, frame: pd.DataFrame, formula: MixedFormula) -> tuple[np.n
     if not np.isfinite(x).all():
         column = int(np.flatnonzero(~np.isfinite(x).all(axis=0))[0])
         raise StatsError(
-            "a value is not finite", place=f"'{_readable(str(matrix.columns[column]))}'",
+            "a value is not finite", place=f"'{readable(str(matrix.columns[column]))}'",
             hint="such as log of zero",
         )  # fmt: skip
     return x, matrix.model_spec
@@ -414,7 +423,7 @@ def _check_one_level(text: str, frame: pd.DataFrame, formula: MixedFormula) -> N
                 )
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """``C(arm, contr.sum)[S.a1]:b[T.v]`` as ``arm[a1]:b[v]``."""
     name = re.sub(r"C\(`?([^,`()]+)`?, contr\.\w+\)", r"\1", name).replace("`", "")
     name = re.sub(r"\[[ST]\.", "[", name)
@@ -451,24 +460,25 @@ def _block(
     formula: MixedFormula,
 ) -> RandomBlock:
     codes = np.zeros(len(frame), dtype=np.int64)
+    parts: list[tuple[np.ndarray, list[str]]] = []
     for name in term.groups:
         column = frame[name]
-        if column.dtype != "category":
-            values, inverse = np.unique(column.to_numpy(), return_inverse=True)
-            codes = codes * len(values) + inverse
+        if column.dtype == "category":
+            own, values = column.cat.codes.to_numpy(), list(column.cat.categories)
         else:
-            codes = codes * len(column.cat.categories) + column.cat.codes.to_numpy()
-    first: np.ndarray
+            distinct, own = np.unique(column.to_numpy(), return_inverse=True)
+            values = [_label(value) for value in distinct.tolist()]
+        parts.append((own, values))
+        codes = codes * len(values) + own
     _, first, index = np.unique(codes, return_index=True, return_inverse=True)
-    labels = tuple(
-        ":".join(_label(frame[name].iloc[int(row)]) for name in term.groups) for row in first
-    )
+    labels = tuple(":".join(values[own[row]] for own, values in parts) for row in first.tolist())
     if term.covariates.replace(" ", "") == "1":
-        z, names = np.ones((len(frame), 1)), (INTERCEPT,)
+        z = np.ones((len(frame), 1))
+        names: tuple[str, ...] = (INTERCEPT,)
     else:
         terms = _formulaic_terms(term.covariates, formula)
         z, spec = _matrix(_coded(terms, levels, contrasts), frame, formula)
-        names = tuple(_readable(str(name)) for name in spec.column_names)
+        names = tuple(readable(str(name)) for name in spec.column_names)
     if z.shape[1] == 0:
         raise StatsError(
             f"the random term {term} has no covariate", place=f"formula '{formula.text}'",

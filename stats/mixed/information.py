@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stats.mixed.criterion import Criterion, State, lambda_times, times
+from stats.mixed.criterion import Criterion, State, lambda_times
 from stats.mixed.moments import lower
 
 Direction = tuple[int, int, int]  # term, row, column of the covariance matrix
@@ -56,7 +56,7 @@ def information(criterion: Criterion, theta: np.ndarray) -> Information:
     a, p = m.width, m.p
     # Back from the orthonormal basis: X = Q r.
     phi = np.linalg.solve(m.r, np.linalg.solve(m.r, state.phi).T)
-    n_rest, w_rest = state.rest_cross()
+    n_rest, w_rest = state.rest_cross
     n_rest = n_rest @ m.r
     b = state.b[:a, :a]
     blocks = _Blocks(state, n_rest, w_rest, phi, b)
@@ -112,8 +112,7 @@ class _Blocks:
         m = state.moments
         a, p = m.width, m.p
         self.shapes, self.starts = m.shapes, m.starts
-        f = times(b, m, state.lam)
-        self.m_rest = b - f @ lambda_times(state.inverse, m, state.lam).T @ b if a else b
+        self.m_rest = b - state.f @ lambda_times(state.inverse, m, state.lam).T @ b if a else b
         self.mp_rest = self.m_rest - n_rest @ phi @ n_rest.T
         # columns of each term: [N | w], (m k, p + 1)
         self.columns: list[np.ndarray] = []

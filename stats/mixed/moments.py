@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -68,7 +69,9 @@ class Moments:
     order of the columns of R, as (m, k) with ``starts``. ``gram`` (w, w) is W'W. ``scale`` is the
     unit of y, ``z_scales`` those of each term's covariates; ``r`` (p, p) is the triangle with
     X = Q r, ``beta0`` (p,) the least squares coefficients that y was reduced by. ``order`` maps the
-    position of a term here (first, then rest) to its place in the formula.
+    position of a term here (first, then rest) to its place in the formula. The first ``diagonal``
+    columns of R are a term that stays diagonal when the eliminated one is gone, because its levels
+    hold those of the latter (seed blocks hold runs); 0 where there is none.
     """
 
     design: ModelDesign = field(repr=False)
@@ -82,6 +85,7 @@ class Moments:
     scale: float
     z_scales: tuple[np.ndarray, ...] = field(repr=False)
     z: tuple[sparse.csr_matrix, ...] = field(repr=False)
+    diagonal: int = 0
 
     @property
     def n(self) -> int:
@@ -98,18 +102,34 @@ class Moments:
         """Columns of R."""
         return int(self.gram.shape[0] - self.p - 1)
 
-    @property
+    @cached_property
     def starts(self) -> tuple[int, ...]:
         """First column in R of each term but the eliminated one."""
         sizes = [m * k for m, k in self.shapes[1:]]
         return tuple(int(v) for v in np.cumsum([0, *sizes])[:-1])
+
+    @cached_property
+    def scalar(self) -> np.ndarray | None:
+        """The term (counted from 0 without the eliminated one) of each column of R.
+
+        None where a term has several covariates.
+        """
+        if any(k > 1 for _, k in self.shapes[1:]):
+            return None
+        return np.repeat(np.arange(len(self.shapes) - 1), [m for m, _ in self.shapes[1:]])
 
     @classmethod
     def of(cls, design: ModelDesign) -> Moments:
         """Cross products of a design. Raises StatsError if y lies in the span of X."""
         q, r = np.linalg.qr(design.x)
         sizes = [block.m * block.k for block in design.blocks]
-        order = tuple(sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)))
+        ranked = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
+        holder = next(
+            (i for i in ranked[1:] if _holds(design.blocks[i], design.blocks[ranked[0]])), -1
+        )
+        if holder >= 0:
+            ranked = [ranked[0], holder, *(i for i in ranked[1:] if i != holder)]
+        order = tuple(ranked)
         blocks = [design.blocks[i] for i in order]
         scales = tuple(np.sqrt((block.z**2).mean(axis=0)) for block in blocks)
         for block, scale in zip(blocks, scales, strict=True):
@@ -128,7 +148,8 @@ class Moments:
         if z:
             cross = _cross(z[0], rest, dense).reshape(*shapes[0], -1)
             first = _eliminated(z[0], shapes[0], cross)
-        return cls(design, first, shapes, order, gram, q, r, beta0, scale, scales, z)
+        diagonal = design.blocks[holder].m if holder >= 0 else 0
+        return cls(design, first, shapes, order, gram, q, r, beta0, scale, scales, z, diagonal)
 
     def with_response(self, y: np.ndarray) -> Moments:
         """The same model for another response (n,): only what depends on y is made anew."""
@@ -154,6 +175,16 @@ class Moments:
                     sums[c, :, :, :, -1] = last
             first = replace(first, cross=cross, sums=sums)
         return replace(self, first=first, gram=gram, beta0=beta0, scale=scale)
+
+
+def _holds(outer: RandomBlock, inner: RandomBlock | None) -> bool:
+    """Whether every level of ``inner`` lies within one level of ``outer``, an intercept only."""
+    if outer.k > 1 or inner is None:
+        return False
+    lowest, highest = np.full(inner.m, outer.m), np.full(inner.m, -1)
+    np.minimum.at(lowest, inner.index, outer.index)
+    np.maximum.at(highest, inner.index, outer.index)
+    return bool((lowest == highest).all())
 
 
 def _reduced(y: np.ndarray, q: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

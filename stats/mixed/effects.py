@@ -1,0 +1,79 @@
+"""Predicted random effects and residuals of a fit, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from stats.mixed.fit import LmmFit, random_effects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predicted(fit: LmmFit) -> pd.DataFrame:
+    """Conditional means of the random effects with their conditional standard deviations.
+
+    Columns group, level, term, value, sd, in units of the response. ``sd`` is the root of the
+    diagonal of sigma^2 Lambda (Lambda'Z'Z Lambda + I)^-1 Lambda' (Bates, Maechler, Bolker and
+    Walker 2015, section 5.4).
+    """
+    import pandas as pd
+
+    values, variances = random_effects(fit), _conditional_variances(fit)
+    rows = []
+    for block, b, v in zip(fit.design.blocks, values, variances, strict=True):
+        for j, level in enumerate(block.levels):
+            for c, name in enumerate(block.names):
+                rows.append((block.term.label, level, name, b[j, c], float(np.sqrt(v[j, c]))))
+    return pd.DataFrame(rows, columns=["group", "level", "term", "value", "sd"])
+
+
+def residual_table(fit: LmmFit) -> pd.DataFrame:
+    """One row per row of the table used: what was fitted and what is left.
+
+    ``row`` counts from 0 in the table handed in. ``fitted_fixed`` is X beta, ``fitted`` adds the
+    predicted random effects, ``residual`` is the response less ``fitted``, ``scaled`` the residual
+    in units of sigma, ``quantile`` the normal quantile of its rank ((i - 1/2) / n).
+    """
+    import pandas as pd
+
+    design = fit.design
+    fixed = design.x @ fit.beta
+    fitted = fixed.copy()
+    for block, b in zip(design.blocks, random_effects(fit), strict=True):
+        fitted += np.einsum("nk,nk->n", block.z, b[block.index])
+    residual = design.y - fitted
+    rank = np.empty(residual.size)
+    rank[np.argsort(residual, kind="stable")] = np.arange(residual.size)
+    return pd.DataFrame(
+        {
+            "row": design.kept,
+            "fitted": fitted,
+            "fitted_fixed": fixed,
+            "residual": residual,
+            "scaled": residual / fit.sigma,
+            "quantile": ndtri((rank + 0.5) / residual.size),
+        }
+    )
+
+
+def _conditional_variances(fit: LmmFit) -> list[np.ndarray]:
+    """Diagonals by term, (m, k) each, in the formula's order and squared units of the response."""
+    state, m = fit.state, fit.criterion.moments
+    k_rest = state.k
+    found: list[np.ndarray] = []
+    if m.first is not None:
+        weight = state.weight[m.first.members]
+        cross = weight @ m.first.cross[:, :, : m.width]
+        through = np.einsum("jaw,jaw->ja", (cross @ k_rest), cross)
+        found.append(np.einsum("jaa->ja", weight) + through)
+    diagonal = np.diag(k_rest)
+    for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
+        found.append(diagonal[start : start + levels * k].reshape(levels, k))
+    out: list[np.ndarray] = [np.empty((0, 0))] * len(found)
+    for place, v, z_scale in zip(m.order, found, m.z_scales, strict=True):
+        out[place] = np.maximum(v, 0.0) * fit.sigma**2 / z_scale**2
+    return out
