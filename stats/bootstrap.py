@@ -42,13 +42,7 @@ def bootstrap_t(
     StatsError for a wrong level or fewer than 99 resamples.
     """
     check_level(confidence_level)
-    if n_resamples < 99:
-        raise StatsError(
-            f"{n_resamples} resamples are too few for an interval",
-            place="n_resamples",
-            value=n_resamples,
-            hint="take 2000 or more",
-        )
+    check_resamples(n_resamples)
     sample = d if isinstance(d, Sample) else Sample.of([d])
     e = estimate(sample)
     if e.constant or math.isnan(e.se):
@@ -76,3 +70,14 @@ def bootstrap_t(
         n_resamples,
         int(np.isinf(t).sum()),
     )
+
+
+def check_resamples(n_resamples: int) -> None:
+    """Raise StatsError when there are too few resamples for an interval."""
+    if n_resamples < 99:
+        raise StatsError(
+            f"{n_resamples} resamples are too few for an interval",
+            place="n_resamples",
+            value=n_resamples,
+            hint="take 2000 or more",
+        )

@@ -7,11 +7,17 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from stats.commands import paired
+from stats.commands import anova, decompose, equivalence, family, lmm, paired, power
 from stats.errors import StatsError
 
 COMMANDS: dict[str, ModuleType] = {
     "paired": paired,
+    "family": family,
+    "equivalence": equivalence,
+    "lmm": lmm,
+    "anova": anova,
+    "decompose": decompose,
+    "power": power,
 }
 """Subcommand -> its module (see ``stats.commands``)."""
 

@@ -11,22 +11,12 @@ from stats.bootstrap import bootstrap_t
 from stats.contrast import Contrast
 from stats.effect import effect_size
 from stats.errors import StatsError
-from stats.family import MAX_T, correct
-from stats.paired import check_level, paired_t
-from stats.prepare import (
-    Limits,
-    Prepared,
-    Room,
-    averaged,
-    broken_runs,
-    cell_indices,
-    check_contrasts,
-    check_limits,
-    in_cell,
-)
+from stats.family_tests import family_tests
+from stats.paired import check_level
+from stats.prepare import Limits, Prepared, Room, broken_runs, check_limits, each_test
 from stats.record import seed_of, versions
 from stats.result import Comparison, Effect, Family
-from stats.signflip import N_RESAMPLES, sign_flips
+from stats.signflip import N_RESAMPLES, check_resolution
 from stats.table import Key, PairedTable
 from stats.verdict import decide, pairs_needed
 
@@ -62,24 +52,15 @@ def compare(
     """
     _check_arguments(sesoi, alpha, confidence_level, n_resamples)
     scores = table.scores()
-    for contrasts, place in ((cells, "cells"), (primary, "primary")):
-        check_contrasts(contrasts, scores, place)
-    chosen = cell_indices(average_over, scores, table, "average_over")
     check_limits(limits or {}, table)
-    room = Room(limits or {}, sesoi)
-    per_cell = [
-        test
-        for c in range(len(scores.cells))
-        for contrast in cells
-        if (test := in_cell(contrast, c, scores, room)) is not None
-    ]
-    means = [averaged(contrast, chosen, table, scores, room) for contrast in primary]
-    if not any(max((g.size for g in t.sample.values), default=0) > 1 for t in per_cell + means):
-        raise StatsError(
-            "no contrast has two complete pairs, so no inference is possible",
-            place="table",
-            hint="add pairs (6 or more let an exact test reach .05)",
-        )
+    per_cell, means = each_test(
+        table,
+        scores,
+        Room(limits or {}, sesoi),
+        cells=cells,
+        primary=primary,
+        average_over=average_over,
+    )
     streams = np.random.default_rng(rng).spawn(2)
     families: dict[str, Family] = {}
     effects = []
@@ -114,34 +95,19 @@ def _family(
     rng: np.random.Generator,
 ) -> tuple[tuple[Effect, ...], Family]:
     flips, boots = rng.spawn(2)
-    ts = [paired_t(test.sample, confidence_level=confidence_level) for test in tests]
-    inside = [i for i, test in enumerate(tests) if not test.sample.is_zero]
-    tested = [i for i in inside if not math.isnan(ts[i].t)]
-    fixed = correct(
-        [tests[i].sample for i in inside],
-        [ts[i].p for i in inside],
-        [ts[i].df for i in inside],
+    family = family_tests(
+        [test.sample for test in tests],
         alpha=alpha,
+        confidence_level=confidence_level,
         n_resamples=n_resamples,
         rng=flips,
     )
-    place = {i: k for k, i in enumerate(inside)}
-    singles = dict(
-        zip(
-            tested,
-            sign_flips([tests[i].sample for i in tested], n_resamples=n_resamples, rng=flips),
-            strict=True,
-        )
-    )
     out = []
-    for i, (test, t, stream) in enumerate(zip(tests, ts, boots.spawn(len(tests)), strict=True)):
-        k, defined = place.get(i), i in singles
-        critical = float(fixed.critical[k]) if k is not None and defined else math.nan
+    streams = boots.spawn(len(tests))
+    for i, (test, t, stream) in enumerate(zip(tests, family.ts, streams, strict=True)):
+        identical, defined = test.sample.is_zero, not math.isnan(family.p_signflip[i])
+        critical, p_adjusted = float(family.critical[i]), float(family.p_adjusted[i])
         low, high = t.mean - critical * t.se, t.mean + critical * t.se
-        p_adjusted = math.nan if k is None else float(fixed.p_adjusted[k])
-        if defined and fixed.method[place[i]] == MAX_T:
-            # Max-T counts a flip without spread as 0, the single test as extreme (see family).
-            p_adjusted = max(p_adjusted, singles[i].p)
         verdict, also = decide(
             delta=t.mean,
             p_adjusted=p_adjusted,
@@ -149,8 +115,8 @@ def _family(
             high=high,
             alpha=alpha,
             sesoi=sesoi,
-            undefined=k is not None and not defined,
-            identical=k is None,
+            undefined=not identical and not defined,
+            identical=identical,
             no_room=test.no_room,
         )
         boot = bootstrap_t(
@@ -160,7 +126,7 @@ def _family(
         needed = None
         if sesoi is not None and defined:
             needed = pairs_needed(
-                t.sd, t.n, sesoi, alpha / len(inside), df=t.df, groups=len(test.sample.values)
+                t.sd, t.n, sesoi, alpha / family.n_tests, df=t.df, groups=len(test.sample.values)
             )
         out.append(
             Effect(
@@ -180,9 +146,9 @@ def _family(
                 t=t.t,
                 df=t.df,
                 p=t.p,
-                p_signflip=singles[i].p if defined else math.nan,
+                p_signflip=float(family.p_signflip[i]),
                 p_adjusted=p_adjusted,
-                p_adjusted_method="" if k is None else fixed.method[k],
+                p_adjusted_method=family.method[i],
                 simultaneous_low=low,
                 simultaneous_high=high,
                 boot_low=boot.low,
@@ -197,8 +163,8 @@ def _family(
                 pairs_needed=needed,
             )
         )
-    methods = tuple(sorted(set(fixed.method)))
-    return tuple(out), Family(len(inside), methods, fixed.n_flips, fixed.exact)
+    methods = tuple(sorted({name for name in family.method if name}))
+    return tuple(out), Family(family.n_tests, methods, family.n_flips, family.exact)
 
 
 def _estimand(test: Prepared, table: PairedTable) -> str:
@@ -223,10 +189,4 @@ def _check_arguments(
             value=sesoi,
             hint="the smallest difference that matters, in the units of the report",
         )
-    if n_resamples < 20 / alpha:
-        raise StatsError(
-            f"{n_resamples} resamples leave p-values too coarse for alpha = {alpha:g}",
-            place="n_resamples",
-            value=n_resamples,
-            hint=f"take {math.ceil(20 / alpha)} or more",
-        )
+    check_resolution(n_resamples, alpha)

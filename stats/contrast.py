@@ -59,6 +59,18 @@ def versus(arm: str, baseline: str, *, group: str = "") -> Contrast:
     return Contrast(arm, {arm: 1.0, baseline: -1.0}, group)
 
 
+def against(arm: str, baselines: Sequence[str], *, group: str = "") -> tuple[Contrast, ...]:
+    """``arm`` minus each of several baselines, each named "arm vs baseline".
+
+    Raises StatsError where no baseline is given, or ``arm`` is one of them.
+    """
+    if not baselines:
+        raise StatsError("no baseline is given", place=f"arm '{arm}'", value=list(baselines))
+    return tuple(
+        Contrast(f"{arm} vs {name}", versus(arm, name).weights, group) for name in baselines
+    )
+
+
 def mean_versus(
     name: str, arms: Sequence[str], baselines: Sequence[str], *, group: str = ""
 ) -> Contrast:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stats.flips import MAX_ENUMERATED, FlipModel, enumerated_signs, random_signs, reached
-from stats.paired import t_quantile
+from stats.paired import check_alternative, t_quantile
 from stats.sample import Sample
 from stats.signflip import N_RESAMPLES
 
@@ -22,8 +22,10 @@ class MaxT:
     """Step-down max-T over K samples.
 
     ``p_adjusted`` (K,) control the family-wise error rate; mean +- ``critical`` x se are intervals
-    that hold simultaneously at the level asked for. ``t`` (K,) are the |t| compared. ``exact``
-    tells that flips were enumerated, ``n_flips`` how many (of the largest component).
+    that hold simultaneously at the level asked for (one-sided: the bounds mean - ``critical`` x se
+    of "greater", mean + ``critical`` x se of "less"). ``t`` (K,) are the statistics compared: |t|,
+    t or -t. ``exact`` tells that flips were enumerated, ``n_flips`` how many (of the largest
+    component).
     """
 
     p_adjusted: np.ndarray
@@ -35,9 +37,11 @@ class MaxT:
 
 def max_t(
     samples: Sequence[Sample],
+    alternative: str = "two-sided",
     *,
     alpha: float = 0.05,
     n_resamples: int = N_RESAMPLES,
+    max_enumerated: int = MAX_ENUMERATED,
     rng: int | np.random.Generator = 0,
 ) -> MaxT:
     """Step-down max-T (Westfall and Young 1993, algorithm 4.1) by joint sign flips of pairs.
@@ -46,24 +50,25 @@ def max_t(
     different pairs are independent. Samples that share no pair, even through others, are
     therefore independent under flips: such components are enumerated apart and combined by the
     product of their distributions, which equals enumerating them together. All flips are
-    enumerated when the components have at most 2^20 in all; else ``n_resamples`` random joint
-    flips with the +1 rule.
+    enumerated when the components have at most 2^``max_enumerated`` in all; else ``n_resamples``
+    random joint flips with the +1 rule.
 
     ``critical`` is the single-step quantile of the maximum under flips of the *centred*
     differences: those of the data themselves carry the effects, which inflates intervals up to
     several times at n = 6. An interval and its p-value may therefore disagree near the border.
-    Every group of every sample needs two pairs.
+    Every group of every sample needs two pairs. Raises StatsError for a wrong alternative.
     """
+    check_alternative(alternative)
     generator = np.random.default_rng(rng)
     parts = _components(samples)
     sizes = [len({int(p) for i in part for p in samples[i].all_pairs}) for part in parts]
-    exact = sum(1 << n for n in sizes) <= 1 << MAX_ENUMERATED
+    exact = sum(1 << n for n in sizes) <= 1 << max_enumerated
     if not exact:
         parts = [list(range(len(samples)))]
     models = [FlipModel.of([samples[i] for i in part]) for part in parts]
     observed = np.empty(len(samples))
     for part, model in zip(parts, models, strict=True):
-        observed[part] = _size(model.t(np.ones((1, model.pairs.size)))[0])
+        observed[part] = _size(model.t(np.ones((1, model.pairs.size))), alternative)[0]
     order = np.argsort(-observed, kind="stable")
     below = np.ones(len(samples))  # by rank: P(the maximum over what is left stays below)
     maxima = []
@@ -74,7 +79,11 @@ def max_t(
             else random_signs(model.pairs.size, n_resamples, generator, model.rows)
         )
         centred = FlipModel.of([_centred(samples[i]) for i in part])
-        reaching, highest = _flip_component(part, model, centred, signs, observed, order)
+        # Enumerated signs are one half; the other half's t are the negatives.
+        mirrored = exact and alternative != "two-sided"
+        reaching, highest = _flip_component(
+            part, model, centred, signs, observed, order, alternative, mirrored
+        )
         below *= 1.0 - reaching
         maxima.append(highest)
     p = np.empty(len(samples))
@@ -90,6 +99,8 @@ def _flip_component(
     signs: Iterator[np.ndarray],
     observed: np.ndarray,
     order: np.ndarray,
+    alternative: str,
+    mirrored: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flip one component (samples ``part``) through all steps of the step-down.
 
@@ -99,14 +110,14 @@ def _flip_component(
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
     members = np.array(part)
-    local = np.argsort(rank[members])  # the component's samples, largest |t| first
+    local = np.argsort(rank[members])  # the component's samples, largest statistic first
     first = np.searchsorted(rank[members][local], np.arange(order.size))
     asked = first < len(part)  # later steps have lost all samples of this component
     count, rows = np.zeros(int(asked.sum())), 0
     highest: list[np.ndarray] = []
     threshold: np.ndarray | None = None
     for chunk in signs:
-        t = _size(model.t(chunk))[:, local]
+        t = _size(model.t(chunk), alternative, mirrored)[:, local]
         if threshold is None:
             # Own statistics in this chunk's own arithmetic, so that the data reach themselves.
             values = observed.copy()
@@ -115,7 +126,7 @@ def _flip_component(
         suffix = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
         count += (suffix[:, first[asked]] >= threshold).sum(axis=0)
         rows += t.shape[0]
-        highest.append(_size(centred.t(chunk)).max(axis=1))
+        highest.append(_size(centred.t(chunk), alternative, mirrored).max(axis=1))
     share = np.zeros(order.size)
     share[asked] = count / rows
     return share, np.sort(np.concatenate(highest))
@@ -126,15 +137,16 @@ def _centred(sample: Sample) -> Sample:
     return Sample.of(groups, sample.pairs, sample.magnitude)
 
 
-def _size(t: np.ndarray) -> np.ndarray:
-    """|t|, and 0 where differences do not vary, in the data and in every flip alike.
+def _size(t: np.ndarray, alternative: str, mirrored: bool = False) -> np.ndarray:
+    """|t|, t or -t, as asked, and 0 where differences do not vary, in data and flips alike.
 
-    Such a test is called undefined and has p = 1. Left infinite, it would bar every other test of
-    its family from small p-values; any statistic that treats all flips alike is exact.
+    ``mirrored`` appends the rows of the negated sign vectors. A test without spread is undefined
+    and has p = 1. Left infinite, it would bar every other test of its family from small p-values;
+    any statistic that treats all flips alike is exact.
     """
-    size = np.abs(t)
+    size = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative](t)
     size[np.isinf(size)] = 0.0
-    return size
+    return np.concatenate([size, -size]) if mirrored else size
 
 
 def _components(samples: Sequence[Sample]) -> list[list[int]]:
@@ -186,9 +198,10 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
 class Correction:
     """A corrected family of K tests.
 
-    ``p_adjusted`` and ``critical`` are (K,): mean +- critical x se are intervals that hold
-    simultaneously over the family at level 1 - alpha. ``method`` says for each test which
-    procedure gave them. ``n_flips`` and ``exact`` describe the flips, where there were any.
+    ``p_adjusted`` and ``critical`` are (K,): mean +- critical x se are intervals (one-sided: the
+    bounds on the side of the alternative) that hold simultaneously over the family at level
+    1 - alpha. ``method`` says for each test which procedure gave them. ``n_flips`` and ``exact``
+    describe the flips, where there were any.
     """
 
     p_adjusted: np.ndarray
@@ -202,23 +215,28 @@ def correct(
     samples: Sequence[Sample],
     p: Sequence[float],
     df: Sequence[float],
+    alternative: str = "two-sided",
     *,
     alpha: float = 0.05,
     n_resamples: int = N_RESAMPLES,
+    max_enumerated: int = MAX_ENUMERATED,
     rng: int | np.random.Generator = 0,
 ) -> Correction:
     """Correct a family: max-T where it can reach alpha, Holm on the t tests' p-values elsewhere.
 
-    Max-T cannot give a test of n pairs less than 2 / 2^n. ``p`` and ``df`` are the t tests'; a
-    NaN p marks a test without a t (fewer than two pairs, or differences that do not vary): it
-    stays in the family with p = 1. When both procedures serve one family, each gets the share of
-    alpha that its number of tests is of the family's (Bonferroni between the two), so that the
-    family-wise error rate stays below alpha: its p-values are divided by that share. Holm's
-    simultaneous intervals are Bonferroni-t's.
+    Max-T cannot give a test of n pairs less than 2 / 2^n, one-sided 1 / 2^n. ``p`` (of the same
+    ``alternative``) and ``df`` are the t tests'; a NaN p marks a test without a t (fewer than two
+    pairs, or differences that do not vary): it stays in the family with p = 1. When both procedures
+    serve one family, each gets the share of alpha that its number of tests is of the family's
+    (Bonferroni between the two), so that the family-wise error rate stays below alpha: its p-values
+    are divided by that share. Holm's simultaneous intervals are Bonferroni-t's. Raises StatsError
+    for a wrong alternative.
     """
+    check_alternative(alternative)
     total = len(samples)
     testable = np.array([_flippable(s) for s in samples], dtype=bool)
-    smallest = np.array([2.0 / 2.0**s.n if s.n else np.inf for s in samples])
+    sides = 2.0 if alternative == "two-sided" else 1.0
+    smallest = np.array([sides / 2.0**s.n if s.n else np.inf for s in samples])
     flipped = testable & (smallest <= alpha)
     while flipped.any():
         # A test that cannot be tested at all is never rejected, so under max-T it costs nothing.
@@ -234,7 +252,12 @@ def correct(
     if ours:
         share = by_max_t.sum() / total
         result = max_t(
-            [samples[i] for i in ours], alpha=alpha * share, n_resamples=n_resamples, rng=rng
+            [samples[i] for i in ours],
+            alternative,
+            alpha=alpha * share,
+            n_resamples=n_resamples,
+            max_enumerated=max_enumerated,
+            rng=rng,
         )
         p_adjusted[ours] = np.minimum(1.0, result.p_adjusted / share)
         critical[ours] = result.critical
@@ -245,7 +268,7 @@ def correct(
         p_adjusted[theirs] = np.minimum(1.0, holm(values) / share)
         for i in theirs:
             if not math.isnan(df[i]):
-                critical[i] = t_quantile(1 - alpha / (2 * total), df[i])
+                critical[i] = t_quantile(1 - alpha / (sides * total), df[i])
     p_adjusted[np.isnan(np.asarray(p, dtype=float))] = 1.0
     method = tuple(MAX_T if at else HOLM for at in by_max_t)
     return Correction(p_adjusted, critical, method, n_flips, exact)

@@ -16,7 +16,7 @@ import numpy as np
 from stats.sample import Sample
 
 MAX_ENUMERATED = 20  # pairs: 2^20 flips take about a second for one test
-_CHUNK_CELLS = 1 << 20  # rows x samples computed at a time; bounds memory to some 10 MB an array
+_CHUNK_CELLS = 1 << 17  # rows x samples computed at a time: 1 MB an array stays in the cache
 
 
 def enumerated_signs(n: int, rows: int) -> Iterator[np.ndarray]:
@@ -98,18 +98,25 @@ class FlipModel:
 
         Where flipped differences do not vary, t is +-infinity, or 0 where their mean is 0 too.
         """
-        sums = signs @ self._values
-        spread = self._squares - sums**2 / self._sizes
+        # In place throughout: memory traffic is what this costs.
+        means = signs @ self._values
+        means /= self._sizes
+        shares = means * means
+        shares *= -self._sizes
+        shares += self._squares
         # The subtraction cancels where all flipped differences agree; its remainder is rounding.
-        spread[spread <= 1e-12 * self._squares] = 0.0
-        shares = spread / (self._sizes * (self._sizes - 1))
-        means = sums / self._sizes
+        flat = shares <= 1e-12 * self._squares
+        shares[flat] = 0.0
+        shares /= self._sizes * (self._sizes - 1)
         if self._counts.max() > 1:
             means = np.add.reduceat(means, self._starts, axis=1)
             shares = np.add.reduceat(shares, self._starts, axis=1)
+        np.sqrt(shares, out=shares)
         with np.errstate(divide="ignore", invalid="ignore"):
-            t = means / np.sqrt(shares)  # both still lack 1 / B, which cancels
-        return np.nan_to_num(t, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+            t = np.divide(means, shares, out=means)  # both still lack 1 / B, which cancels
+        if flat.any():
+            t[np.isnan(t)] = 0.0
+        return np.asarray(t)
 
     def chunks(
         self, n_resamples: int, rng: np.random.Generator

@@ -28,7 +28,7 @@ def nct_cdf(t: float, df: float, nc: float) -> float:
         return float(special.ndtr(-nc))
     # Of the two ways to integrate, take the one whose integrand varies more slowly than its weight.
     if t * t < 2 * df:
-        w, weight = _chi_nodes(df)
+        w, weight = chi_nodes(df)
         return float(min(1.0, weight @ special.ndtr(t * w - nc)))
     low = max(-_REACH, -nc)
     if low >= _REACH:
@@ -41,10 +41,15 @@ def nct_cdf(t: float, df: float, nc: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _chi_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for an expectation over w = sqrt(V / df)."""
+def chi_nodes(df: float, most: float = math.inf) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for an expectation over w = sqrt(V / df), V chi-squared with df.
+
+    Only w <= ``most`` count: the weights sum to P(w <= most). w is s / sigma of a normal sample.
+    """
     low = math.sqrt(special.chdtri(df, 1 - 1e-16) / df)
-    high = math.sqrt(special.chdtri(df, 1e-17) / df)
+    high = min(most, math.sqrt(special.chdtri(df, 1e-17) / df))
+    if high <= low:
+        return np.array([max(high, 0.0)]), np.zeros(1)
     half = (high - low) / 2
     w = low + half * (_NODES + 1)
     log_density = (
@@ -54,8 +59,8 @@ def _chi_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
         + (df - 1) * np.log(w)
         - df * w * w / 2
     )
-    weight = half * _WEIGHTS * np.exp(log_density)
-    return w, weight / weight.sum()
+    weight = _WEIGHTS * np.exp(log_density - log_density.max())
+    return w, weight * (float(special.chdtr(df, df * high * high)) / weight.sum())
 
 
 def nct_noncentrality(t: float, df: float, probability: float) -> float:
@@ -77,7 +82,10 @@ def nct_noncentrality(t: float, df: float, probability: float) -> float:
     return (low + high) / 2
 
 
-def t_power(nc: float, df: float, alpha: float) -> float:
-    """The power of a two-sided t test at level alpha when its noncentrality is nc."""
-    critical = -float(special.stdtrit(df, alpha / 2))
-    return 1.0 - nct_cdf(critical, df, nc) + nct_cdf(-critical, df, nc)
+def t_power(nc: float, df: float, alpha: float, alternative: str = "two-sided") -> float:
+    """The power of a t test at level alpha when its noncentrality is nc."""
+    critical = -float(special.stdtrit(df, alpha / 2 if alternative == "two-sided" else alpha))
+    if alternative == "greater":
+        return 1.0 - nct_cdf(critical, df, nc)
+    below = nct_cdf(-critical, df, nc)
+    return below if alternative == "less" else 1.0 - nct_cdf(critical, df, nc) + below

@@ -48,6 +48,39 @@ class Prepared:
     no_room: bool
 
 
+def each_test(
+    table: PairedTable,
+    scores: Scores,
+    room: Room,
+    *,
+    cells: Sequence[Contrast],
+    primary: Sequence[Contrast],
+    average_over: Sequence[Key] | None = None,
+) -> tuple[list[Prepared], list[Prepared]]:
+    """Every ``cells`` contrast in every cell that ran it, and every ``primary`` one averaged.
+
+    Averages go over the cells in ``average_over`` (None: all). Raises StatsError for unknown arms
+    and cells, two contrasts of one name, and a table in which no contrast has two pairs.
+    """
+    for contrasts, place in ((cells, "cells"), (primary, "primary")):
+        check_contrasts(contrasts, scores, place)
+    chosen = cell_indices(average_over, scores, table, "average_over")
+    per_cell = [
+        test
+        for c in range(len(scores.cells))
+        for contrast in cells
+        if (test := in_cell(contrast, c, scores, room)) is not None
+    ]
+    means = [averaged(contrast, chosen, table, scores, room) for contrast in primary]
+    if not any(max((g.size for g in t.sample.values), default=0) > 1 for t in per_cell + means):
+        raise StatsError(
+            "no contrast has two complete pairs, so no inference is possible",
+            place="table",
+            hint="add pairs (6 or more let an exact test reach .05)",
+        )
+    return per_cell, means
+
+
 def in_cell(contrast: Contrast, c: int, scores: Scores, room: Room) -> Prepared | None:
     """The contrast in cell ``c``, or None where one of its arms has no row (was not run there)."""
     if not _rows(contrast, scores)[:, :, c].any(axis=1).all():

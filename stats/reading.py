@@ -69,6 +69,28 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return frame
 
 
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with text columns in which every value is a number as numbers.
+
+    Blank fields become missing values. What is not all numbers stays text; ``nan`` and ``inf``
+    written out do not make a column numeric.
+    """
+    import pandas as pd
+
+    out = frame.copy()
+    for name in frame.columns:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column):
+            continue
+        text = column.astype("string").str.strip()
+        blank = (text == "").fillna(True).astype(bool)
+        words = text[~blank].str.lower().str.lstrip("+-").isin(["nan", "inf", "infinity"]).any()
+        numbers = pd.to_numeric(text.mask(blank), errors="coerce")
+        if not blank.all() and not words and not numbers[~blank].isna().any():
+            out[name] = numbers.astype(float)
+    return out
+
+
 def _delimited(file: Path, delimiter: str) -> dict[str, list[str]]:
     # utf-8-sig drops the mark that spreadsheets put in front of the first column's name.
     with file.open(encoding="utf-8-sig", newline="") as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,17 @@ def sign_flips(
         for i, count in zip(members, counts.tolist(), strict=True):
             out[i] = SignFlip(count / n_flips, count, n_flips, exact)
     return [out[i] for i in range(len(samples))]
+
+
+def check_resolution(n_resamples: int, alpha: float) -> None:
+    """Raise StatsError where p-values from ``n_resamples`` would be too coarse for ``alpha``."""
+    if n_resamples < 20 / alpha:
+        raise StatsError(
+            f"{n_resamples} resamples leave p-values too coarse for alpha = {alpha:g}",
+            place="n_resamples",
+            value=n_resamples,
+            hint=f"take {math.ceil(20 / alpha)} or more",
+        )
 
 
 def _count(chunks: Iterator[np.ndarray], alternative: str, *, mirrored: bool) -> np.ndarray:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stats.errors import StatsError, nearest
+from stats.columns import (
+    Key,
+    check_arms,
+    labels,
+    natural,
+    numbers,
+    refuse_duplicates,
+    require,
+    show,
+)
+from stats.errors import StatsError
 from stats.reading import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PairedTable", "Scores", "read_table"]
-
-Key = tuple[str, ...]
-
-_MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+__all__ = ["Key", "PairedTable", "Scores", "natural", "read_table", "show"]
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,23 @@ class PairedTable:
         pair, cell = tuple(pair), tuple(cell)
         if not pair:
             raise StatsError("no column identifies a pair", place="pair", hint="name at least one")
-        _check_columns(frame, arm, pair, cell, score)
-        if len(frame) == 0:
-            raise StatsError("the table holds no rows", place="table")
-        labels = list(dict.fromkeys((arm, *pair, *cell)))
-        columns: dict[str, Any] = {name: _labels(frame[name], name) for name in labels}
-        columns[score] = _scores(frame[score], score, allow_failed)
+        roles = {"arm": (arm,), "pair": pair, "cell": cell, "score": (score,)}
+        require(frame, roles, exclusive=("arm", "score"))
+        names = list(dict.fromkeys((arm, *pair, *cell)))
+        columns: dict[str, Any] = {name: labels(frame[name], name) for name in names}
+        missing = (
+            "allow"
+            if allow_failed
+            else "allow failed runs (allow_failed=True, --allow-failed) to count it as one"
+        )
+        columns[score] = numbers(frame[score], score, missing=missing)
         clean = pd.DataFrame(columns)
-        _check_duplicates(clean, labels)
-        _check_arms(clean[arm], arm, required_arms)
+        refuse_duplicates(
+            clean,
+            names,
+            "one row per arm, pair and cell; name the columns that tell these rows apart",
+        )
+        check_arms(clean[arm], arm, required_arms)
         table = cls(clean, arm, pair, cell, score, 100.0 if percent else 1.0, allow_failed)
         if not allow_failed:
             _check_complete(table)
@@ -144,136 +156,6 @@ class PairedTable:
         values[at] = self.frame[self.score].to_numpy() * self.scale
         present[at] = True
         return Scores(arms, pairs, cells, values, present)
-
-
-def natural(key: Key) -> tuple[tuple[tuple[int, int, str], ...], ...]:
-    """A sort key under which seed 10 follows seed 9."""
-    return tuple(
-        tuple(
-            (0, int(part), "") if part.isdigit() else (1, 0, part)
-            for part in re.split(r"([0-9]+)", text)
-            if part
-        )
-        for text in key
-    )
-
-
-def show(columns: Sequence[str], key: Key) -> str:
-    """``backbone=a, seed=3`` for messages."""
-    return ", ".join(f"{name}={value}" for name, value in zip(columns, key, strict=True)) or "all"
-
-
-def _check_columns(
-    frame: pd.DataFrame, arm: str, pair: tuple[str, ...], cell: tuple[str, ...], score: str
-) -> None:
-    have = [str(name) for name in frame.columns]
-    if len(set(have)) != len(have):
-        twice = next(name for name in have if have.count(name) > 1)
-        raise StatsError(f"column '{twice}' appears twice", place="table", value=twice)
-    for role, names in (("arm", (arm,)), ("pair", pair), ("cell", cell), ("score", (score,))):
-        for name in names:
-            if name not in have:
-                raise StatsError(
-                    f"there is no column '{name}' (asked for as {role})",
-                    place="table",
-                    value=name,
-                    hint=nearest(name, have),
-                )
-        if len(set(names)) != len(names):
-            raise StatsError(f"a column is named twice in {role}", place="table", value=names)
-    roles = [arm, score, *dict.fromkeys((*pair, *cell))]
-    if len(set(roles)) != len(roles):
-        twice = next(name for name in roles if roles.count(name) > 1)
-        raise StatsError(
-            f"column '{twice}' cannot be arm or score and something else too",
-            place="table",
-            value=twice,
-        )
-
-
-def _labels(column: pd.Series, name: str) -> list[str]:
-    labels = []
-    for row, value in enumerate(column.tolist(), start=1):
-        text = _label(value)
-        if not text:
-            raise StatsError(
-                "the label is missing", place=f"column '{name}', row {row}", hint="fill it in"
-            )
-        labels.append(text)
-    return labels
-
-
-def _label(value: object) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a seed column that once held a gap comes back as floats
-    text = str(value)
-    return "" if text in ("<NA>", "NaT") else text
-
-
-def _scores(column: pd.Series, name: str, allow_failed: bool) -> np.ndarray:
-    out = np.empty(len(column))
-    for row, value in enumerate(column.tolist()):
-        place = f"column '{name}', row {row + 1}"
-        number = _number(value)
-        if number is None:
-            raise StatsError(
-                f"'{value}' is not a number", place=place, value=value, hint="scores are numbers"
-            )
-        if math.isinf(number):
-            raise StatsError("the score is infinite", place=place, value=value)
-        if math.isnan(number) and not allow_failed:
-            raise StatsError(
-                "the score is missing",
-                place=place,
-                value=value,
-                hint="allow failed runs (allow_failed=True, --allow-failed) to count it as one",
-            )
-        out[row] = number
-    return out
-
-
-def _number(value: object) -> float | None:
-    if value is None or str(value).strip().lower() in _MISSING or str(value) == "<NA>":
-        return math.nan
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-
-
-def _check_duplicates(frame: pd.DataFrame, labels: list[str]) -> None:
-    again = frame.duplicated(labels, keep=False).to_numpy()
-    if again.any():
-        rows = np.flatnonzero(again)
-        key = tuple(frame.iloc[rows[0]][labels])
-        same = [int(r) + 1 for r in rows if tuple(frame.iloc[r][labels]) == key][:2]
-        raise StatsError(
-            f"{show(labels, key)} appears more than once",
-            place=f"rows {same[0]} and {same[1]}",
-            value=key,
-            hint="one row per arm, pair and cell; name the columns that tell these rows apart",
-        )
-
-
-def _check_arms(column: pd.Series, name: str, required: Sequence[str]) -> None:
-    arms = list(dict.fromkeys(column))
-    for wanted in required:
-        if wanted not in arms:
-            raise StatsError(
-                f"there is no arm '{wanted}'",
-                place=f"column '{name}'",
-                value=wanted,
-                hint=nearest(wanted, arms),
-            )
-    if len(arms) < 2:
-        raise StatsError(
-            f"there is only one arm, '{arms[0]}'",
-            place=f"column '{name}'",
-            value=arms[0],
-            hint="a comparison needs two",
-        )
 
 
 def _check_complete(table: PairedTable) -> None:

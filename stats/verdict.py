@@ -6,10 +6,9 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from scipy import special
-
 from stats.errors import StatsError
-from stats.noncentral import t_power
+from stats.planning.power import pairs_at_level
+from stats.planning.spread import upper_sd
 from stats.wording import amount, number, p_value
 
 if TYPE_CHECKING:
@@ -38,17 +37,20 @@ def decide(
     low: float,
     high: float,
     alpha: float,
-    sesoi: float | None = None,
+    sesoi: float | tuple[float, float] | None = None,
     undefined: bool = False,
     identical: bool = False,
     no_room: bool = False,
+    p_equivalent: float | None = None,
 ) -> tuple[Verdict, str]:
     """The verdict, and what else holds ("superior" or "inferior" beside equivalent, "" mostly).
 
     ``low`` and ``high`` are the ends of the simultaneous 1 - alpha interval of ``delta``, in the
-    units of ``sesoi``. Equivalence asks that whole interval to lie within +-sesoi, which is
-    stricter than two one-sided tests at alpha. ``no_room``: the baseline is so close to chance or
-    to the maximum that a difference of interest could not show; equivalence is then not said.
+    units of ``sesoi``, which is one bound for both sides or (below zero, above zero). Equivalence
+    asks that whole interval to lie within the bounds, which is stricter than two one-sided tests
+    at alpha; where their adjusted p-value is given as ``p_equivalent``, it decides instead.
+    ``no_room``: the baseline is so close to chance or to the maximum that a difference of interest
+    could not show; equivalence is then not said.
     """
     if undefined:
         return Verdict.UNDEFINED, ""
@@ -57,15 +59,22 @@ def decide(
     significant = p_adjusted <= alpha
     better, worse = significant and delta > 0, significant and delta < 0
     if sesoi is not None:
-        if better and low > sesoi:
+        below, above = bounds(sesoi)
+        if better and low > above:
             return Verdict.SUPERIOR_AND_MEANINGFUL, ""
-        if -sesoi < low and high < sesoi and not no_room:
+        inside = below < low and high < above if p_equivalent is None else p_equivalent <= alpha
+        if inside and not no_room:
             return Verdict.EQUIVALENT, "superior" if better else "inferior" if worse else ""
     if better:
         return Verdict.SUPERIOR, ""
-    if worse and sesoi is not None and high < -sesoi:
+    if worse and sesoi is not None and high < bounds(sesoi)[0]:
         return Verdict.INFERIOR_AND_MEANINGFUL, ""
     return (Verdict.INFERIOR, "") if worse else (Verdict.INCONCLUSIVE, "")
+
+
+def bounds(sesoi: float | tuple[float, float]) -> tuple[float, float]:
+    """The smallest effects of interest below and above zero."""
+    return sesoi if isinstance(sesoi, tuple) else (-sesoi, sesoi)
 
 
 def pairs_needed(
@@ -90,33 +99,35 @@ def pairs_needed(
     ):
         if not ok or not math.isfinite(value):
             raise StatsError(f"{value} is out of range", place=name, value=value)
-    known = n - 1 if df is None else df
-    upper = sd * math.sqrt(known / float(special.chdtri(known, 0.8)))
-
-    def enough(per_group: int) -> bool:
-        total = per_group * groups
-        power = t_power(sesoi / upper * math.sqrt(total), total - groups, alpha)
-        return power >= POWER
-
-    high = 2
-    while not enough(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if middle > 1 and enough(middle) else (middle, high)
-    return high * groups
+    upper = upper_sd(sd, n - 1 if df is None else df)
+    return pairs_at_level(sesoi, upper, alpha, POWER, groups=groups)
 
 
-def describe(effect: Effect, units: str = "score units", sesoi: float | None = None) -> str:
-    """The verdict on an effect as one sentence, the only place where verdicts become prose."""
+def describe(
+    effect: Effect,
+    units: str = "score units",
+    sesoi: float | tuple[float, float] | None = None,
+    *,
+    proof: str = "",
+) -> str:
+    """The verdict on an effect as one sentence, the only place where verdicts become prose.
+
+    The brackets behind the claim hold delta with its simultaneous interval, the adjusted p and
+    the number of pairs, or delta and ``proof`` where the verdict rests on something else.
+    """
     where = " in " + "/".join(effect.cell.values()) if effect.cell else ", averaged over cells"
     subject = f"{effect.name} against {effect.baseline}{where}"
     size = f"{number(effect.delta, sign=True)} {units}"
-    if not math.isnan(effect.simultaneous_low):
-        size += f" [{number(effect.simultaneous_low)}, {number(effect.simultaneous_high)}]"
-    proof = f"adjusted p {p_value(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
-    bound = "" if sesoi is None else amount(sesoi, units)
+    if not proof:
+        if not math.isnan(effect.simultaneous_low):
+            size += f" [{number(effect.simultaneous_low)}, {number(effect.simultaneous_high)}]"
+        proof = f"adjusted p {p_value(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
+    bound = drop = found = within = ""
+    if sesoi is not None:
+        below, above = bounds(sesoi)
+        bound, drop = amount(above, units), amount(-below, units)
+        found = amount(min(above, -below), units)
+        within = bound if above == -below else f"{below:g} and {above:+g} {units}"
     match effect.verdict:
         case Verdict.UNDEFINED:
             why = (
@@ -130,21 +141,21 @@ def describe(effect: Effect, units: str = "score units", sesoi: float | None = N
         case Verdict.SUPERIOR_AND_MEANINGFUL:
             claim = f"better, and by more than {bound}"
         case Verdict.INFERIOR_AND_MEANINGFUL:
-            claim = f"worse, and by more than {bound}"
+            claim = f"worse, and by more than {drop}"
         case Verdict.SUPERIOR:
             claim = "better" + (f", though perhaps by less than {bound}" if bound else "")
         case Verdict.INFERIOR:
-            claim = "worse" + (f", though perhaps by less than {bound}" if bound else "")
+            claim = "worse" + (f", though perhaps by less than {drop}" if drop else "")
         case Verdict.EQUIVALENT:
             side = {"superior": ", though better", "inferior": ", though worse"}.get(
                 effect.also, ""
             )
-            claim = f"the same within {bound}{side}"
+            claim = f"the same within {within}{side}"
         case Verdict.INCONCLUSIVE:
             claim = "not settled"
             if effect.no_room:
                 what = "" if effect.cell else "one of its cells is "
                 claim += f" ({what}too close to chance or the maximum to show a difference)"
             elif effect.pairs_needed:
-                claim += f"; about {effect.pairs_needed} fresh pairs would find {bound}"
+                claim += f"; about {effect.pairs_needed} fresh pairs would find {found}"
     return f"{subject}: {claim} ({size}, {proof})."

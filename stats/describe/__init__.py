@@ -1,0 +1,1 @@
+"""Descriptions beside the tests: interquartile means, profiles, P(improvement), budget curves."""
