@@ -72,7 +72,7 @@ class Results:
         clean = pd.DataFrame(columns)
         values = numbers(
             frame[score], score,
-            missing="" if allow_failed else "allow failed runs (allow_failed=True, --allow-failed)",
+            missing="allow" if allow_failed else "allow failed runs (allow_failed=True, --allow-failed)",
         )  # fmt: skip
         clean[score] = values * (100.0 if percent else 1.0)
         refuse_duplicates(

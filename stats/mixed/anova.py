@@ -16,7 +16,8 @@ import numpy as np
 
 from stats.errors import StatsError
 from stats.mixed.contest import DDF, FTest, Rule, joint
-from stats.mixed.design import INTERCEPT, FixedTerm, recoded
+from stats.mixed.design import FixedTerm, recoded
+from stats.mixed.expressions import INTERCEPT
 from stats.record import Record, plain
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def anova(
     tests = tuple(joint(fit, rows_of[term.name], term.name, ddf=ddf) for term in terms)
     sizes = []
     for test in tests:
+        # In a mixed model the term is related to the error that it is tested against.
+        total = test.num_df + test.den_df + 1
         size = effect_sizes(
-            test.F, test.num_df, test.den_df, n=fit.n, confidence_level=confidence_level
+            test.F, test.num_df, test.den_df, n=total, confidence_level=confidence_level
         )
         sizes.append(
             {

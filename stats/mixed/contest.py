@@ -17,7 +17,6 @@ from scipy import special
 
 from stats.errors import StatsError, nearest
 from stats.mixed.ddf import KenwardRoger, containment
-from stats.mixed.design import readable
 from stats.paired import check_level, t_quantile
 from stats.record import Record, plain
 
@@ -242,6 +241,10 @@ def estimable_rows(fit: LmmFit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     rows = np.atleast_2d(np.asarray(rows, dtype=float))
     design = fit.design
+    if not np.isfinite(rows).all() or not rows.any(axis=1).all():
+        raise StatsError(
+            "weights must be finite and not all zero", place="contrast", value=rows.tolist()
+        )
     total = design.x_all.shape[1]
     if rows.shape[1] == design.x.shape[1]:
         return rows, np.ones(len(rows), dtype=bool)
@@ -250,14 +253,16 @@ def estimable_rows(fit: LmmFit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
             f"{rows.shape[1]} weights for {design.x.shape[1]} fixed effects", place="contrast",
             value=rows.shape[1], hint=f"the fixed effects are {', '.join(design.names)}",
         )  # fmt: skip
-    _, values, right = np.linalg.svd(design.x_all, full_matrices=True)
-    null = right[int((values > 1e-9 * values[0]).sum()) :]
-    size = np.abs(rows).max(axis=1, initial=1e-300)
-    fine = np.abs(rows @ null.T).max(axis=1, initial=0.0) <= 1e-7 * size
-    dropped = set(design.aliased)
-    all_names = fit.design.spec.column_names
-    keep = [i for i, name in enumerate(all_names) if readable(str(name)) not in dropped]
-    return rows[:, keep], fine
+    # Columns in units of their own size, lest a covariate in small units count as absent.
+    scale = np.linalg.norm(design.x_all, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    triangle = np.linalg.qr(design.x_all / scale, mode="r")
+    _, values, right = np.linalg.svd(triangle, full_matrices=True)
+    null = right[int((values > 1e-8 * values[0]).sum()) :].T
+    scaled = rows / scale
+    size = np.linalg.norm(scaled, axis=1, keepdims=True)
+    fine = (np.abs(scaled @ null) <= 1e-6 * np.maximum(size, 1e-300)).all(axis=1)
+    return rows[:, design.independent], fine
 
 
 def independent(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:

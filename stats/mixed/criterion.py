@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 
 from stats.mixed.moments import Moments, lower
 
@@ -75,7 +75,7 @@ class State:
     @cached_property
     def phi(self) -> np.ndarray:
         """(Q'V^-1 Q)^-1, (p, p)."""
-        half = solve_triangular(self.rx, np.eye(self.rx.shape[0]), lower=True)
+        half, _ = lapack.dtrtri(self.rx, lower=1)
         return np.asarray(half.T @ half)
 
 
@@ -119,6 +119,8 @@ class Factor:
     def inverse(self) -> np.ndarray:
         """S^-1 (a, a)."""
         m, a = self.d.size, self.d.size + self.root.shape[0]
+        if not self.root.size:
+            return np.diag(1 / self.d)  # LAPACK complains of an empty triangle
         half, _ = lapack.dtrtri(self.root, lower=1)
         inner = half.T @ half
         if not m:
@@ -167,10 +169,13 @@ class Criterion:
             out.append(triangle)
         return tuple(out)
 
-    def diagonal(self) -> np.ndarray:
-        """Which entries of theta are on a diagonal."""
-        parts = [rows == columns for rows, columns in self._lower]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
+    def units(self) -> np.ndarray:
+        """sqrt(2 m) for each entry of theta: a term of many levels bends the deviance more.
+
+        In units of their inverses all entries bend it alike, which searches are grateful for.
+        """
+        parts = [np.full(k * (k + 1) // 2, math.sqrt(2 * m)) for m, k in self.moments.shapes]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def deviance(self, value: float) -> float:
         """The criterion of the data from that of the reduced response and basis."""
@@ -223,8 +228,9 @@ class Criterion:
         else:
             y_all, c = np.empty((0, p + 1)), b
         rx = np.linalg.cholesky(c[:p, :p])
-        u = solve_triangular(rx, c[:p, p], lower=True)
-        beta = solve_triangular(rx, u, lower=True, trans="T")
+        # LAPACK itself: scipy's checks cost more than such small systems do.
+        u, _ = lapack.dtrtrs(rx, c[:p, p], lower=1)
+        beta, _ = lapack.dtrtrs(rx, u, lower=1, trans=1)
         r2 = float(c[p, p] - u @ u)
         if not r2 > 0:
             raise FloatingPointError("no residual is left")

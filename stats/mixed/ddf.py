@@ -116,8 +116,8 @@ class Satterthwaite:
         hessian = np.empty((d + 1, d + 1))
         hessian[:d, :d] = jacobian.T @ by_gamma @ jacobian
         for i, (s, a, b) in enumerate(entries):
-            for j, (t, c, e) in enumerate(entries):
-                if s == t and b == e:
+            for j, (other, c, e) in enumerate(entries):
+                if s == other and b == e:
                     # the second derivative of T T': e_a e_c' + e_c e_a'
                     value = slope[where[s, max(a, c), min(a, c)]]
                     hessian[i, j] += 2 * value if a == c else value

@@ -158,8 +158,7 @@ def marginal_means(
     Raises StatsError for names that are not factors of the fixed part, and unknown levels.
     """
     design = fit.design
-    fixed = list(dict.fromkeys(f for term in design.terms for f in term.factors))
-    in_model = [name for name in design.frame.columns if _is_used(str(name), fixed)]
+    in_model = design.variables
     known = [name for name in in_model if name in design.factors]
     for name in factors:
         if name not in known:
@@ -178,7 +177,7 @@ def marginal_means(
                 f"'{value}' is not a level of '{name}'", place="at", value=value,
                 hint=nearest(value, design.factors[name]),
             )  # fmt: skip
-    grid = _grid(fit, [str(n) for n in in_model], at)
+    grid = _grid(fit, in_model, at)
     rows_all = design.rows(grid)
     levels = list(itertools.product(*(design.factors[name] for name in factors)))
     rows = []
@@ -198,7 +197,7 @@ def marginal_means(
     return Means(factors, tuple(levels), tests, matrix, fit, ddf)
 
 
-def _grid(fit: LmmFit, names: list[str], at: Mapping[str, float | str]) -> pd.DataFrame:
+def _grid(fit: LmmFit, names: Sequence[str], at: Mapping[str, float | str]) -> pd.DataFrame:
     """All combinations of the factors' levels, numeric covariates at their mean or at ``at``."""
     import pandas as pd
 
@@ -214,9 +213,3 @@ def _grid(fit: LmmFit, names: list[str], at: Mapping[str, float | str]) -> pd.Da
         if name not in factors:
             grid[name] = float(at.get(name, design.frame[name].mean()))
     return grid
-
-
-def _is_used(name: str, fixed: list[str]) -> bool:
-    import re
-
-    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", factor) for factor in fixed)

@@ -14,7 +14,8 @@ from scipy.linalg import solve_triangular
 from stats.errors import StatsError
 from stats.mixed.criterion import Criterion, State, lambda_times
 from stats.mixed.ddf import KenwardRoger, Satterthwaite
-from stats.mixed.design import INTERCEPT, ModelDesign, build
+from stats.mixed.design import ModelDesign, build
+from stats.mixed.expressions import INTERCEPT
 from stats.mixed.formula import parse
 from stats.mixed.information import Information, information
 from stats.mixed.moments import Moments
@@ -246,10 +247,14 @@ class LmmFit:
                 rows.append(row)
         return rows
 
-    def to_dict(self, ddf: str = "auto", *, type: int = 3) -> dict[str, Any]:
-        """Plain values for JSON: criterion, fixed effects, components, F tests, notes."""
+    def to_dict(self, ddf: str = "auto", *, type: int | None = None) -> dict[str, Any]:
+        """Plain values for JSON: criterion, fixed effects, components, F tests, notes.
+
+        The F tests are of type III, or of type II where columns are aliased.
+        """
         from stats.record import plain, versions
 
+        type = (2 if self.design.aliased else 3) if type is None else type
         fixed, anova = self.fixed(ddf), self.anova(type, ddf)
         out = {
             "formula": self.formula,
@@ -261,6 +266,7 @@ class LmmFit:
             "fixed": fixed.rows_as_dicts(),
             "random": self._random_rows(),
             "residual": {"variance": self.sigma**2, "sd": self.sigma},
+            "type": type,
             "anova": anova.rows_as_dicts(),
             "notes": self.notes,
             "versions": versions(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stats.errors import StatsError
 
 _NAME = re.compile(r"`[^`]+`|[A-Za-z_][A-Za-z0-9_.]*")
+_OPERATORS = ("+", "*", ":", "-", "/")
 _GROUP = re.compile(rf"\s*({_NAME.pattern})\s*([:/]|$)")
 
 
@@ -32,7 +33,8 @@ class RandomTerm:
         return ":".join(self.groups)
 
     def __str__(self) -> str:
-        return f"({self.covariates} | {self.label})"
+        groups = (name if _NAME.fullmatch(name) else f"`{name}`" for name in self.groups)
+        return f"({self.covariates} | {':'.join(groups)})"
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,20 @@ def parse(text: str) -> MixedFormula:
                 "a random term can only be added", flat, offset + stop + 1, "join it with '+'"
             )
         random += _random_terms(inner, bar, flat, offset + start + 1)
-        kept += before.rstrip().removesuffix("+")
+        _check_bar(before, flat, offset + end)
+        joined = before.rstrip().removesuffix("+").rstrip()
+        if joined.endswith(_OPERATORS):
+            at = offset + end + len(joined) - 1
+            raise _malformed("a term is missing here", flat, at, "name it, or take a sign away")
+        kept += joined
         end = stop + 1
+    _check_bar(right[end:], flat, offset + end)
     kept += right[end:]
-    if "|" in kept:
-        at = offset + right.index("|")
-        raise _malformed("'|' outside of brackets", flat, at, "write random terms as (1 | group)")
-    kept = kept.strip().removeprefix("+").strip() or "1"
-    if kept.endswith(("+", "*", ":", "-", "/")):
+    kept = kept.strip()
+    if end and kept == "+":
+        kept = "1 +"  # nothing but random terms, and a '+' behind them
+    kept = kept.removeprefix("+").strip() or "1"
+    if kept.endswith(_OPERATORS):
         raise _malformed("the formula ends too early", flat, len(flat), "name a term")
     seen: set[RandomTerm] = set()
     for term in random:
@@ -99,6 +107,14 @@ def parse(text: str) -> MixedFormula:
     return MixedFormula(flat, response, kept, tuple(random))
 
 
+def _check_bar(text: str, flat: str, at: int) -> None:
+    if "|" in text:
+        raise _malformed(
+            "a '|' that is not directly in one pair of brackets", flat, at + text.index("|"),
+            "write random terms as (1 | group)",
+        )  # fmt: skip
+
+
 def _random_terms(inner: str, bar: int, flat: str, at: int) -> list[RandomTerm]:
     left, right = inner[:bar].strip(), inner[bar + 1 :]
     apart = right.startswith("|")
@@ -106,7 +122,8 @@ def _random_terms(inner: str, bar: int, flat: str, at: int) -> list[RandomTerm]:
     if not left:
         raise _malformed("nothing stands before '|'", flat, at, "write (1 | group)")
     if "|" in right:
-        raise _malformed("a second '|'", flat, at + bar + 1, "one bar per random term")
+        second = at + len(inner) - len(right) + right.index("|")
+        raise _malformed("a second '|'", flat, second, "one bar per random term")
     groups = _groups(right, flat, at + len(inner) - len(right))
     parts = [left]
     if apart:
@@ -126,6 +143,7 @@ def _groups(text: str, flat: str, at: int) -> list[tuple[str, ...]]:
     while True:
         match = _GROUP.match(text, position)
         if match is None:
+            position += len(text[position:]) - len(text[position:].lstrip())
             raise _malformed(
                 f"'{text.strip()}' is not a grouping",
                 flat,

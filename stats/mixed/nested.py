@@ -17,8 +17,8 @@ from stats.record import Record, seed_of
 class LikelihoodRatio(Record):
     """Twice the difference of log likelihoods on ``df`` parameters.
 
-    ``p`` is by ``reference``: chi-squared, its even mixture with zero where one variance is tested
-    at its boundary, or the parametric bootstrap. ``exact`` parts are simulated ones.
+    ``p`` is by ``reference``: chi-squared, an even mixture of two where one variance is tested at
+    its boundary, or the parametric bootstrap.
     """
 
     statistic: float
@@ -44,8 +44,10 @@ def likelihood_ratio(
     Different fixed parts are compared by maximum likelihood (both are refitted if need be), the
     same fixed part by the fits' own method. The chi-squared reference is badly anti-conservative
     for fixed effects over few groups: take ``n_resamples`` (parametric bootstrap) or a
-    Kenward-Roger test there. A single variance has the even mixture of 0 and chi-squared(1) (Self
-    and Liang 1987, JASA 82, 605-610).
+    Kenward-Roger test there. A single variance, with c covariances, has the even mixture of
+    chi-squared(c) and chi-squared(c + 1), the first being zero for c = 0 (Self and Liang 1987, JASA
+    82, 605-610; Stram and Lee 1994, Biometrics 50, 1171-1177). A covariance alone, such as (x | g)
+    against (x || g), is tested inside of its range: chi-squared.
 
     Raises StatsError for fits of different rows, REML fits whose fixed effects are coded
     differently (their criteria do not compare), and models that are not nested.
@@ -78,25 +80,47 @@ def likelihood_ratio(
     if df <= 0:
         raise StatsError("the models have the same parameters", place="likelihood_ratio")
     if n_resamples:
-        draws = np.empty(n_resamples)
-        for i, y in enumerate(simulate(reduced, n_resamples, rng)):
-            pair = [
-                fit_moments(fit.criterion.moments.with_response(y), reml=reml, notes=False)
-                for fit in (reduced, full)
-            ]
-            draws[i] = pair[0].criterion_value - pair[1].criterion_value
+        draws = _draws(full, reduced, n_resamples, np.random.default_rng(rng))
         p, reference = share_at_least(draws, statistic), "parametric bootstrap"
     else:
-        p, reference = float(special.chdtrc(df, statistic)), "chi-squared"
-        if df == 1 and random_df == 1:
-            p, reference = p / 2, "even mixture of 0 and chi-squared(1)"
-            p = 1.0 if statistic == 0 else p
-        elif random_df:
-            reference = "chi-squared (conservative: variances are tested at their boundary)"
+        variances = _variances(full) - _variances(reduced)
+        p, reference = _by_chi_squared(statistic, df, random_df, variances)
     return LikelihoodRatio(
         statistic, df, p, reference, f"'{full.formula}' against '{reduced.formula}'",
         "REML" if reml else "ML", full.n, n_resamples, seed_of(rng) if n_resamples else None,
     )  # fmt: skip
+
+
+def _by_chi_squared(statistic: float, df: int, random_df: int, variances: int) -> tuple[float, str]:
+    """p and its reference; ``variances`` of the ``random_df`` parameters are variances."""
+    p = float(special.chdtrc(df, statistic))
+    if variances == 1 and df == random_df:
+        lower = float(special.chdtrc(df - 1, statistic)) if df > 1 else float(statistic == 0)
+        name = f"chi-squared({df - 1})" if df > 1 else "0"
+        return (p + lower) / 2, f"even mixture of {name} and chi-squared({df})"
+    if variances:
+        return p, "chi-squared (conservative: variances are tested at their boundary)"
+    return p, "chi-squared"
+
+
+def _draws(full: LmmFit, reduced: LmmFit, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """The statistic of responses drawn from the reduced fit, (n_resamples,)."""
+    out: list[float] = []
+    while len(out) < n_resamples:
+        size = min(n_resamples - len(out), max(1, 2_000_000 // full.n))
+        for y in simulate(reduced, size, rng):
+            lower, upper = (
+                fit_moments(
+                    fit.criterion.moments.with_response(y), reml=fit.reml, notes=False
+                ).criterion_value
+                for fit in (reduced, full)
+            )
+            out.append(max(0.0, lower - upper))
+    return np.array(out)
+
+
+def _variances(fit: LmmFit) -> int:
+    return sum(block.k for block in fit.design.blocks)
 
 
 def _as(fit: LmmFit, reml: bool) -> LmmFit:
@@ -111,7 +135,7 @@ def _inside(big: np.ndarray, small: np.ndarray) -> bool:
 
 def _terms_inside(full: LmmFit, reduced: LmmFit) -> bool:
     for block in reduced.design.blocks:
-        same = [b for b in full.design.blocks if b.term.groups == block.term.groups]
+        same = [b for b in full.design.blocks if set(b.term.groups) == set(block.term.groups)]
         if not any(_inside(b.z, block.z) for b in same):
             return False
     return True

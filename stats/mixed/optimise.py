@@ -120,10 +120,7 @@ class _Counter:
 
 
 def _descend(counter: _Counter, start: np.ndarray) -> tuple[np.ndarray, float]:
-    # A term of many levels bends the deviance more: in units of 1 / sqrt(2 m) all bend alike.
-    unit = np.concatenate(
-        [np.full(k * (k + 1) // 2, math.sqrt(2 * m)) for m, k in counter.criterion.moments.shapes]
-    )
+    unit = counter.criterion.units()
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = counter(x / unit)

@@ -142,7 +142,7 @@ def profile_sigma(fit: LmmFit, rise: float) -> tuple[float, float]:
 
         if not start.size:
             return target(start)[0], start
-        return _descend(target, start)
+        return _descend(criterion, target, start)
 
     low, high = _solve(fit, minimum, fit.sigma / scale, rise, fit.optimum.theta)
     return low * scale, high * scale
@@ -274,17 +274,28 @@ def _minimise_given(
             return 1e300, np.zeros_like(x)
         return value, jacobian.T @ np.append(by_theta, by_sigma)
 
-    return _descend(target, start)
+    return _descend(fit.criterion, target, start)
 
 
 def _descend(
-    target: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray
+    criterion: Criterion,
+    target: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
 ) -> tuple[float, np.ndarray]:
+    """Minimise over theta, or theta and log sigma, in units in which all bend alike."""
+    unit = criterion.units()
+    if start.size > unit.size:
+        unit = np.append(unit, math.sqrt(2 * criterion.dof))
+
+    def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = target(x / unit)
+        return value, gradient / unit
+
     done = optimize.minimize(
-        target, start, jac=True, method="L-BFGS-B",
-        options={"maxiter": 300, "ftol": 1e-12, "gtol": 1e-6},
+        scaled, start * unit, jac=True, method="L-BFGS-B",
+        options={"maxiter": 200, "ftol": 1e-11, "gtol": 1e-4, "maxcor": 20},
     )  # fmt: skip
-    return float(done.fun), done.x
+    return float(done.fun), done.x / unit
 
 
 class _Curve:
@@ -303,18 +314,18 @@ class _Curve:
         start: np.ndarray,
     ) -> None:
         self._minimum = minimum
-        self._floor = float(fit.optimum.value) + rise
+        self._floor, self._root = float(fit.optimum.value), math.sqrt(rise)
         self._known = {estimate: start}
 
     def excess(self, value: float) -> float:
-        """Negative inside of the interval."""
+        """Root of the rise less that of the rise asked for: nearly linear, negative inside."""
         nearest = min(self._known, key=lambda known: abs(known - value))
         found, self._known[value] = self._minimum(value, self._known[nearest])
-        return found - self._floor
+        return math.sqrt(max(found - self._floor, 0.0)) - self._root
 
     def root(self, inside: float, outside: float) -> float:
         """Where the deviance has risen, between a value inside and one outside."""
-        size = 1e-8 * max(abs(inside), abs(outside))
+        size = 1e-6 * max(abs(inside), abs(outside))
         return float(optimize.brentq(self.excess, inside, outside, xtol=size))
 
 

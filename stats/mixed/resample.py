@@ -37,6 +37,10 @@ class Refits(Record):
     estimand: str
     method: str
 
+    def table(self) -> pd.DataFrame:
+        """The 95 % ``intervals``."""
+        return self.intervals()
+
     def intervals(self, confidence_level: float = 0.95) -> pd.DataFrame:
         """Percentile intervals of every parameter: parameter, mean, sd, low, high.
 

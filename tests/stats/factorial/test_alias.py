@@ -87,6 +87,17 @@ def test_three_level_factors() -> None:
         check_estimable(design, ["A", "B", "C", "A:B"])
 
 
+def test_factors_that_share_one_comparison_only() -> None:
+    """B is 0 exactly where A is; apart from that the two are crossed."""
+    design = pd.DataFrame(
+        {"A": [0, 0, 1, 1, 2, 2], "B": [0, 0, 1, 2, 1, 2], "C": [0, 1, 0, 1, 1, 0]}
+    )
+    found = alias(design, ["A"], ["B"]).aliases[0]
+    assert (found.kind, found.share) == ("partial", 1.0)
+    with pytest.raises(StatsError, match=r"cannot tell apart B\[2\] with"):
+        check_estimable(design, ["A", "B"])
+
+
 def test_the_alias_matrix_is_the_bias_of_least_squares() -> None:
     """Fit the short model to responses of the long one, in an unbalanced mixed-level design."""
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ def _misses(d: np.ndarray, centre: float, alternative: str = "two-sided") -> flo
     """The share of studies whose confidence sequence leaves out the centre at some pair.
 
     The sequence holds the hull of the centres that are not rejected, so that this is an upper
-    bound, and it is what coverage rests on; twenty studies are inverted in full below.
+    bound, and it is what coverage rests on; twelve studies are inverted in full below.
     """
     log_e = combined(*log_wealth(d - centre, EFFECTS), alternative)
     return float((log_e >= math.log(20)).any(axis=1).mean())
@@ -29,10 +29,10 @@ def test_coverage_at_all_pairs_together(draw: str) -> None:
     centre = 3.5 if draw == "uniform" else 3.0
     assert _misses(d, centre) <= band(0.05, 4000)[1]
     out = 0
-    for path in d[:20]:
+    for path in d[:12]:
         sequence = confidence_sequence(path)
         out += bool((sequence.low > centre).any() or (sequence.high < centre).any())
-    assert out / 20 <= band(0.05, 20)[1]
+    assert out / 12 <= band(0.05, 12)[1]
 
 
 def test_t_intervals_after_every_pair_leave_the_band() -> None:

@@ -83,14 +83,14 @@ def _rejections(looks: tuple[int, ...], levels: np.ndarray, repeats: int, seed: 
 @pytest.mark.parametrize("looks", [(8, 14, 20), (3, 6, 9)])
 @pytest.mark.parametrize("rule", ["obrien-fleming", "pocock", "classical-pocock"])
 def test_t_tests_at_small_n_keep_alpha(looks: tuple[int, ...], rule: str) -> None:
-    repeats = 100_000
+    repeats = 60_000
     rate = _rejections(looks, boundaries(looks, 0.05, rule).levels, repeats, 1)
     low, high = band(0.05, repeats)
     assert low <= rate <= high
 
 
 def test_normal_levels_and_unspent_levels_leave_the_band() -> None:
-    looks, repeats = (3, 6, 9), 100_000
+    looks, repeats = (3, 6, 9), 60_000
     found = boundaries(looks, 0.05, "pocock")
     high = band(0.05, repeats)[1]
     assert _rejections(looks, found.nominal, repeats, 1) > high
