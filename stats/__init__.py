@@ -1,6 +1,6 @@
 """Inference on paired runs: labelled long tables in, frozen result objects out.
 
-The whole analysis of a table is three imports::
+The paired analysis of a table is three imports::
 
     from stats.table import PairedTable, read_table
     from stats.contrast import versus
@@ -15,7 +15,16 @@ The whole analysis of a table is three imports::
     )
     print(outcome.summary())
 
-Its parts stand alone: ``paired`` (t), ``signflip``, ``bootstrap``, ``effect`` (d_z), ``family``
-(max-T, Holm), ``verdict``, ``reach`` (what a number of pairs can show). Importing the package
-loads none of them.
+What else there is, and where:
+
+- ``replication.replicate``: in how many cells, against every baseline, on average, in a new cell
+- ``equivalence.analysis``: the same within a margin; ``equivalence.noninferiority``: no worse
+- ``decompose.analysis.decompose``: where variation comes from; ``mixed.fit.lmm``: mixed models
+- ``factorial``: aliases, effect sizes, many levels against one
+- ``items``: over items, too; ``describe``: IQM, profiles, P(improvement), best of n
+- ``planning``: power, pairs, budgets; ``sequential``: adding pairs honestly
+- ``repeatability``: the noise floor of single runs
+- ``figures``, ``report``, ``cli``: pictures, a page of everything, ``python -m stats``
+
+Parts stand alone. Importing the package loads none of them.
 """

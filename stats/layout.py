@@ -31,7 +31,7 @@ def cell(value: Any, column: str = "") -> str:
             return p_value(value)
         if math.isfinite(value) and value == round(value) and abs(value) < 1e6:
             return f"{value:.0f}"
-        return number(value)
+        return f"{value:.2g}" if 0 < abs(value) < 0.001 else number(value)
     return str(value)
 
 

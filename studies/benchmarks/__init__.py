@@ -1,1 +1,1 @@
-"""Measurements of speed, run by hand; see each module."""
+"""Scripts that measure speed; run as modules, never by the tests."""

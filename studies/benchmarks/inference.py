@@ -1,6 +1,6 @@
-"""How fast mixed models are fitted, next to lme4 and statsmodels.
+"""How fast the inference is, next to lme4, pbkrtest and statsmodels.
 
-``python -m studies.benchmarks.lmm_speed`` prints, for each task, the median seconds of this package
+``python -m studies.benchmarks.inference`` prints, for each task, the median seconds of this package
 and of R (lme4, and pbkrtest for Kenward-Roger) where ``Rscript`` with these packages is present,
 measured in turns in one run. ``--slow`` adds statsmodels' MixedLM and pbkrtest, which take a minute
 each. Every figure is the time of one call on a table in memory; start-up and imports are left out.
@@ -10,20 +10,20 @@ Run it with OMP_NUM_THREADS=1 on a machine that does nothing else.
 from __future__ import annotations
 
 import argparse
-import itertools
-import shutil
 import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from stats.bootstrap import bootstrap_t
+from stats.family import max_t
 from stats.mixed.fit import lmm
 from stats.mixed.resample import parametric_bootstrap
+from stats.sample import Sample
+from studies.benchmarks.r import R
+from studies.benchmarks.simulated import study
 
 MEDIUM = (
     "score ~ arm + (1 | backbone) + (1 | benchmark) + (1 | cell) + (1 | cell:arm) + (1 | block)"
@@ -35,34 +35,6 @@ LARGE = (
 )
 
 
-def study(
-    *, backbones: int, benchmarks: int, seeds: int, arms: int, draws: int = 1, rng: int = 0
-) -> pd.DataFrame:
-    """Scores of a simulated study: backbone SD 3, benchmark 5, cell 2, cell x arm .8, block 1,
-    hp draw 1.5, hp x arm .5, run .7, residual 1; every second arm adds 1."""
-    g = np.random.default_rng(rng)
-    axes = [range(n) for n in (backbones, benchmarks, seeds, arms, draws)]
-    index = np.array(list(itertools.product(*axes)))
-    b, k, s, a, h = index.T
-
-    def effect(sd: float, *keys: np.ndarray) -> np.ndarray:
-        _, at = np.unique(np.column_stack(keys), axis=0, return_inverse=True)
-        at = at.reshape(-1)
-        return np.asarray(g.normal(0, sd, at.max() + 1)[at])
-
-    score = 50.0 + (a % 2) + effect(3, b) + effect(5, k) + effect(2, b, k) + effect(0.8, b, k, a)
-    score += effect(1, b, h, s) + effect(0.7, b, h, s, a) + g.normal(0, 1, len(index))
-    if draws > 1:
-        score += effect(1.5, h) + effect(0.5, h, a)
-    text = {name: [f"{name[0]}{v}" for v in values] for name, values in
-            (("backbone", b), ("benchmark", k), ("arm", a), ("hp", h))}  # fmt: skip
-    frame = pd.DataFrame(text)
-    frame["cell"] = [f"{x}.{y}" for x, y in zip(b, k, strict=True)]
-    frame["block"] = [f"{x}.{y}.{z}" for x, y, z in zip(b, h, s, strict=True)]
-    frame["run"] = [f"{x}.{y}.{z}.{w}" for x, y, z, w in zip(b, h, s, a, strict=True)]
-    return frame.assign(score=score)
-
-
 def seconds(call: Callable[[], object]) -> float:
     """Wall time of one call."""
     start = time.perf_counter()
@@ -70,34 +42,9 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-class R:
-    """An R process per measurement: reads the table, times the call alone, prints seconds."""
-
-    def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp())
-        self.present = shutil.which("Rscript") is not None and self._works("library(lme4)")
-        self.has_kr = self.present and self._works("library(pbkrtest)")
-
-    def _works(self, code: str) -> bool:
-        done = subprocess.run(["Rscript", "-e", code], capture_output=True, check=False)
-        return done.returncode == 0
-
-    def seconds(self, frame: pd.DataFrame, code: str, setup: str = "") -> float:
-        """Seconds of ``code`` in R with ``d`` holding the table."""
-        path = self.home / "table.csv"
-        frame.to_csv(path, index=False)
-        script = (
-            f"suppressMessages({{library(lme4); if ({int(self.has_kr)}) library(pbkrtest)}});"
-            f"d <- read.csv('{path}', stringsAsFactors=TRUE); {setup or 0};"
-            f"t <- system.time({code})[['elapsed']]; cat(t)"
-        )
-        done = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, check=True)
-        return float(done.stdout.split()[-1])
-
-
 def report(name: str, ours: list[float], theirs: list[float], other: str = "lme4") -> None:
     """One line: medians and, where there is something to compare with, the ratio."""
-    line = f"{name:<44} {statistics.median(ours):8.3f} s"
+    line = f"{name:<50} {statistics.median(ours):8.3f} s"
     if theirs:
         ratios = [b / a for a, b in zip(ours, theirs, strict=False)]
         line += f"   {other} {statistics.median(theirs):7.2f} s, {statistics.median(ratios):6.1f} x"
@@ -129,6 +76,26 @@ def kenward_roger(r: R, slow: bool) -> None:
     report("Kenward-Roger, 1,360 rows, 17 arms", ours, theirs, "pbkrtest (vcovAdj)")
 
 
+def resampling(repeats: int) -> None:
+    """Joint sign flips and bootstrap-t intervals of many correlated tests."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=20)
+    samples = [Sample.of([shared + rng.normal(0.3, 1, 20)]) for _ in range(32)]
+
+    def flips() -> object:
+        return max_t(samples, n_resamples=10_000, max_enumerated=0)
+
+    def boots() -> object:
+        return [bootstrap_t(sample, n_resamples=10_000) for sample in samples[:16]]
+
+    for name, call in (
+        ("10,000 joint sign flips, 32 tests x 20 pairs", flips),
+        ("10,000 bootstrap-t resamples, 16 cells x 20 pairs", boots),
+    ):
+        call()
+        report(name, [seconds(call) for _ in range(repeats)], [])
+
+
 def statsmodels_fit(frame: pd.DataFrame) -> float:
     """MixedLM with the same crossed terms as variance components of one group."""
     import statsmodels.formula.api as smf
@@ -157,6 +124,7 @@ def main() -> None:
     fit = lmm(MEDIUM, small)
     boots = [seconds(lambda: parametric_bootstrap(fit, 200)) for _ in range(args.repeats)]
     report(f"parametric bootstrap, 200 refits, {len(small)} rows", boots, [])
+    resampling(args.repeats)
     if args.slow:
         ours = [seconds(lambda: lmm(MEDIUM, medium))]
         report("fit, 2,240 rows", ours, [statsmodels_fit(medium)], "statsmodels")
