@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from stats.commands import anova, decompose, equivalence, family, lmm, paired, power
+from stats.commands import anova, decompose, equivalence, family, lmm, paired, power, report
 from stats.errors import StatsError
 
 COMMANDS: dict[str, ModuleType] = {
@@ -18,6 +18,7 @@ COMMANDS: dict[str, ModuleType] = {
     "anova": anova,
     "decompose": decompose,
     "power": power,
+    "report": report,
 }
 """Subcommand -> its module (see ``stats.commands``)."""
 

@@ -111,10 +111,12 @@ def bars(tables: Sequence[Sequence[Row]], sesoi: float) -> list[list[Bar]]:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    # The style sheet is that of the statistics' own page: one look for both.
+    rooms = [PackageLoader(name, "templates") for name in ("ablate.report", "stats.report")]
     environment = Environment(
-        loader=PackageLoader("ablate.report", "templates"),
+        loader=ChoiceLoader(rooms),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -9,13 +9,14 @@ its rows are those of the least squares design.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stats.errors import StatsError
-from stats.mixed.contest import DDF, FTest, Rule, joint
+from stats.mixed.contest import FTest, Rule, joint
 from stats.mixed.design import FixedTerm, recoded
 from stats.mixed.expressions import INTERCEPT
 from stats.record import Record, plain
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stats.mixed.fit import LmmFit
 
 TYPES = (2, 3)
+_SIZES = ("eta2", "eta2_low", "eta2_high", "omega2", "omega2_low", "omega2_high")
 
 
 @dataclass(frozen=True)
@@ -91,33 +93,34 @@ def anova(
     tests = tuple(joint(fit, rows_of[term.name], term.name, ddf=ddf) for term in terms)
     sizes = []
     for test in tests:
+        if math.isnan(test.F) or not test.den_df > 0:
+            sizes.append(dict.fromkeys(_SIZES, math.nan))
+            continue
         # In a mixed model the term is related to the error that it is tested against.
         total = test.num_df + test.den_df + 1
         size = effect_sizes(
             test.F, test.num_df, test.den_df, n=total, confidence_level=confidence_level
         )
-        sizes.append(
-            {
-                "eta2": size.eta2, "eta2_low": size.eta2_low, "eta2_high": size.eta2_high,
-                "omega2": size.omega2, "omega2_low": size.omega2_low,
-                "omega2_high": size.omega2_high,
-            }
-        )  # fmt: skip
+        sizes.append({name: float(getattr(size, name)) for name in _SIZES})
     what = "averaged equally over the other factors" if type == 3 else "adjusted for other terms"
     return Anova(
         tests, tuple(sizes), type, f"effects of each fixed term, {what}", rule.name,
-        f"type {'I' * type} F tests, {fit.method}, {DDF[rule.name]}", fit.n, confidence_level,
+        f"type {'I' * type} F tests, {fit.method}, {rule.described}", fit.n, confidence_level,
     )  # fmt: skip
 
 
 def _type_3(fit: LmmFit) -> dict[str, np.ndarray]:
-    """Rows of L by term: the coefficients that the same effects have in sum-to-zero coding."""
+    """Rows of L by term: the coefficients that the same effects have in sum-to-zero coding.
+
+    Under treatment coding they are turned into differences from the first level. The hypothesis is
+    the same; Satterthwaite's degrees of freedom of several contrasts are not quite invariant to
+    the basis, and with this one they are lmerTest's.
+    """
     design = fit.design
-    if design.contrasts == "sum":
-        eye = np.eye(design.x.shape[1])
-        return {term.name: eye[term.columns] for term in design.terms}
     x_sum = recoded(design, "sum")
-    change, *_ = np.linalg.lstsq(x_sum, design.x, rcond=None)
+    size = np.linalg.norm(x_sum, axis=0)  # covariates in any unit
+    size = np.where(size > 0, size, 1.0)
+    change = np.linalg.lstsq(x_sum / size, design.x, rcond=None)[0] / size[:, None]
     if not np.allclose(x_sum @ change, design.x, atol=1e-7 * max(1.0, np.abs(design.x).max())):
         raise StatsError(
             "an interaction is in the model without its main effects, so that type III depends on "
@@ -125,7 +128,21 @@ def _type_3(fit: LmmFit) -> dict[str, np.ndarray]:
             place=f"formula '{fit.formula}'",
             hint="add the main effects, or take type 2",
         )
-    return {term.name: change[term.columns] for term in design.terms}
+    rows = {term.name: change[term.columns] for term in design.terms}
+    if design.contrasts == "sum":
+        return rows
+    return {term.name: _from_first(design, term, rows[term.name]) for term in design.terms}
+
+
+def _from_first(design: ModelDesign, term: FixedTerm, rows: np.ndarray) -> np.ndarray:
+    """Rows of sum-to-zero effects as differences from each factor's first level."""
+    turn: np.ndarray = np.ones((1, 1))
+    for name in term.factors:
+        k = len(design.factors.get(name, ()))
+        if k > 1:
+            effects = np.vstack([np.eye(k - 1), -np.ones((1, k - 1))])
+            turn = np.kron(effects[1:] - effects[:1], turn)
+    return turn @ rows if turn.shape[1] == len(rows) else rows
 
 
 def _type_2(fit: LmmFit) -> dict[str, np.ndarray]:
@@ -142,6 +159,8 @@ def _type_2(fit: LmmFit) -> dict[str, np.ndarray]:
         below = [i for i in range(x.shape[1]) if i not in own and i not in above]
         base, *_ = np.linalg.qr(x[:, below]) if below else (np.empty((len(x), 0)),)
         left = x[:, own] - base @ (base.T @ x[:, own])
+        size = np.linalg.norm(x[:, own], axis=0)
+        left[:, np.linalg.norm(left, axis=0) <= 1e-8 * size] = 0.0  # nothing of its own
         rows = np.zeros((len(own), x.shape[1]))
         rows[:, own] = left.T @ x[:, own]
         if above:

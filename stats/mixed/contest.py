@@ -16,7 +16,8 @@ import numpy as np
 from scipy import special
 
 from stats.errors import StatsError, nearest
-from stats.mixed.ddf import KenwardRoger, containment
+from stats.mixed.containment import MOST_COLUMNS, Containment
+from stats.mixed.ddf import KenwardRoger
 from stats.paired import check_level, t_quantile
 from stats.record import Record, plain
 
@@ -32,7 +33,6 @@ DDF: Mapping[str, str] = {
     "containment": "what the design leaves, as in SAS",
 }
 """The choices of denominator degrees of freedom; "auto" is Satterthwaite under ML."""
-_MOST_INDICATORS = 3000  # columns up to which ranks of the whole design are taken
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def contest(
         tests.append(TTest(name, estimate, se, df, t, p, estimate - half, estimate + half))
     covariance = fit.sigma**2 * rows @ rule.covariance @ rows.T
     return Tests(
-        tuple(tests), estimand, rule.name, f"{fit.method}, {DDF[rule.name]}", fit.n,
+        tuple(tests), estimand, rule.name, f"{fit.method}, {rule.described}", fit.n,
         confidence_level, covariance,
     )  # fmt: skip
 
@@ -127,11 +127,11 @@ def contest(
 def joint(fit: LmmFit, rows: np.ndarray, name: str, *, ddf: str = "auto") -> FTest:
     """The F test of L beta = 0 for L (q, p or p_all); rows that depend on others do not count.
 
-    NaN where a row is not estimable.
+    NaN where a row is not estimable, and where there is none (num_df is then 0).
     """
     rule = Rule.of(fit, ddf)
     rows, estimable = estimable_rows(fit, rows)
-    if not estimable.all():
+    if not estimable.all() or not len(rows):
         return FTest(name, len(rows), math.nan, math.nan, math.nan)
     rows = independent(rows, rule.covariance)
     q = len(rows)
@@ -162,10 +162,20 @@ class Rule:
     name: str
     kept: tuple[int, ...]
     kenward_roger: KenwardRoger | None = field(repr=False)
+    design: Containment = field(repr=False)
 
     @classmethod
     def of(cls, fit: LmmFit, ddf: str) -> Rule:
-        """Resolve "auto" and check the name; StatsError for one that does not fit."""
+        """Resolve "auto" and check the name; StatsError for one that does not fit.
+
+        A fit keeps its rules, whose ranks are dear.
+        """
+        if ddf not in fit.rules:
+            fit.rules[ddf] = cls._made(fit, ddf)
+        return fit.rules[ddf]
+
+    @classmethod
+    def _made(cls, fit: LmmFit, ddf: str) -> Rule:
         if ddf not in DDF:
             raise StatsError(
                 f"'{ddf}' is not a choice", place="ddf", value=ddf, hint=nearest(ddf, DDF)
@@ -178,14 +188,27 @@ class Rule:
         if ddf == "auto" and not fit.reml:
             ddf = "satterthwaite"
         kept = tuple(range(len(fit.design.blocks)))
-        if ddf not in ("auto", "kenward-roger"):
-            return cls(fit, ddf, kept, None)
-        if ddf == "kenward-roger" or not fit.boundary:
-            return cls(fit, ddf, kept, fit.kenward_roger)
-        kept = tuple(i for i in kept if not fit.negligible(i))
-        order = fit.criterion.moments.order
-        keep = np.array([order[term] in kept for term, _, _ in fit.info.directions], dtype=bool)
-        return cls(fit, ddf, kept, KenwardRoger.of(fit.info, keep))
+        if ddf == "auto" and fit.boundary:
+            kept = tuple(i for i in kept if not fit.negligible(i))
+            order = fit.criterion.moments.order
+            keep = np.array([order[term] in kept for term, _, _ in fit.info.directions], dtype=bool)
+            kenward_roger: KenwardRoger | None = KenwardRoger.of(fit.info, keep)
+        else:
+            kenward_roger = fit.kenward_roger if ddf in ("auto", "kenward-roger") else None
+        design = Containment(fit.design.x, [fit.design.blocks[i] for i in kept])
+        if ddf == "containment" and not design.feasible:
+            raise StatsError(
+                f"the random terms have more than {MOST_COLUMNS} levels, so that ranks take too "
+                "long", place="ddf", value=ddf, hint="take auto, kenward-roger or satterthwaite",
+            )  # fmt: skip
+        return cls(fit, ddf, kept, kenward_roger, design)
+
+    @property
+    def described(self) -> str:
+        """The choice in words."""
+        if self.name == "auto" and self.fit.boundary and not self.design.feasible:
+            return "Kenward-Roger; too many levels to know what the design leaves"
+        return DDF[self.name]
 
     @property
     def covariance(self) -> np.ndarray:
@@ -220,17 +243,9 @@ class Rule:
         return df if math.isnan(limit) else min(df, limit)
 
     def _design(self, rows: np.ndarray) -> float:
-        design = self.fit.design
-        blocks = [design.blocks[i] for i in self.kept]
-        if sum(block.m for block in blocks) > _MOST_INDICATORS:
+        if not self.design.feasible:
             return math.nan
-        used = np.flatnonzero((np.abs(rows) > 1e-12).any(axis=0))
-        indicators = [np.eye(block.m)[block.index] for block in blocks]
-        found = containment(design.x, indicators, used)
-        if math.isnan(found):
-            everything = np.column_stack([design.x, *indicators])
-            found = float(design.y.size - np.linalg.matrix_rank(everything))
-        return found
+        return self.design.df(np.flatnonzero((np.abs(rows) > 1e-12).any(axis=0)).tolist())
 
 
 def estimable_rows(fit: LmmFit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

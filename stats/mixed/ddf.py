@@ -1,4 +1,4 @@
-"""Denominator degrees of freedom: Kenward-Roger, Satterthwaite and containment.
+"""Denominator degrees of freedom from the data: Kenward-Roger and Satterthwaite.
 
 Sources: Kenward and Roger 1997, Biometrics 53, 983-997 (adjusted covariance, scaled F; in the form
 for covariance matrices that are linear in their parameters); Satterthwaite 1946 with the observed
@@ -67,7 +67,8 @@ class KenwardRoger:
         second = 1 + c1 * b
         second = 0.0 if abs(second) < 1e-10 else second
         third = 1 - c3 * b
-        rho = first**2 * second / third / q
+        # At exactly 4 degrees of freedom (two arms, five seeds) rho has its pole.
+        rho = first**2 * second / third / q if third else math.inf
         df = 4 + (q + 2) / (q * rho - 1)
         scale = 1.0 if abs(df - 2) < 1e-2 else df * upper / (df - 2)
         return float(df), float(scale)
@@ -165,31 +166,3 @@ def _positive_inverse(hessian: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
     keep = values > 1e-8
     return np.asarray((vectors[:, keep] / values[keep]) @ vectors[:, keep].T)
-
-
-def containment(x: np.ndarray, indicators: list[np.ndarray], rows: np.ndarray) -> float:
-    """Design df of the columns ``rows`` of X: the fewest left over among the terms that hold them.
-
-    A random term holds a column of X that is constant within its levels. What it has left is its
-    rank beyond X and all other random terms (the containment rule of SAS PROC MIXED, decided by
-    the data and not by names). ``indicators`` are the (n, m) level indicators. NaN where no random
-    term holds the columns.
-    """
-    found = []
-    everything = np.column_stack([x, *indicators])
-    total = _rank(everything.T @ everything)
-    for i, z in enumerate(indicators):
-        counts = z.sum(axis=0)
-        means = (z.T @ x[:, rows]) / counts[:, None]
-        if not np.allclose(z @ means, x[:, rows], atol=1e-9 * max(1.0, float(np.abs(x).max()))):
-            continue
-        others = np.column_stack([x, *(other for j, other in enumerate(indicators) if j != i)])
-        left = total - _rank(others.T @ others)
-        if left > 0:
-            found.append(left)
-    return float(min(found)) if found else math.nan
-
-
-def _rank(gram: np.ndarray) -> int:
-    values = np.linalg.eigvalsh(gram)
-    return int((values > 1e-9 * max(float(values[-1]), 1e-300)).sum())

@@ -68,12 +68,12 @@ def _conditional_variances(fit: LmmFit) -> list[np.ndarray]:
     if m.first is not None:
         weight = state.weight[m.first.members]
         cross = weight @ m.first.cross[:, :, : m.width]
-        through = np.einsum("jaw,jaw->ja", (cross @ k_rest), cross)
-        found.append(np.einsum("jaa->ja", weight) + through)
-    diagonal = np.diag(k_rest)
+        found.append(weight + np.einsum("jaw,jbw->jab", cross @ k_rest, cross))
     for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
-        found.append(diagonal[start : start + levels * k].reshape(levels, k))
+        at = slice(start, start + levels * k)
+        found.append(np.einsum("jajb->jab", k_rest[at, at].reshape(levels, k, levels, k)))
     out: list[np.ndarray] = [np.empty((0, 0))] * len(found)
-    for place, v, z_scale in zip(m.order, found, m.z_scales, strict=True):
-        out[place] = np.maximum(v, 0.0) * fit.sigma**2 / z_scale**2
+    for place, v, basis in zip(m.order, found, m.bases, strict=True):
+        own = np.einsum("ca,jab,cb->jc", basis, v, basis)
+        out[place] = np.maximum(own, 0.0) * fit.sigma**2
     return out

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stats.mixed.anova import Anova
-    from stats.mixed.contest import Tests
+    from stats.mixed.contest import Rule, Tests
     from stats.mixed.emm import Means
     from stats.mixed.profile import Intervals
 
+_RANDOM = ("group", "term", "variance", "sd")
 FEW_LEVELS = 5
 """A variance over fewer levels than this is hardly estimable."""
 
@@ -127,6 +128,11 @@ class LmmFit:
             self.info, self.criterion.unpack(self.optimum.theta), reml=self.reml
         )
 
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """The choices of degrees of freedom made so far (see ``contest.Rule``)."""
+        return {}
+
     @property
     def covariance(self) -> np.ndarray:
         """Cov(beta) (p, p), not adjusted for the estimation of variances."""
@@ -195,7 +201,8 @@ class LmmFit:
         """Variance components: group, term, variance, sd, correlation with earlier terms."""
         import pandas as pd
 
-        return pd.DataFrame(self._random_rows())
+        rows = self._random_rows()
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_RANDOM))
 
     def intervals(self, confidence_level: float = 0.95) -> Intervals:
         """Profile-likelihood intervals of the standard deviations (see ``profile``)."""
@@ -281,9 +288,19 @@ class LmmFit:
 
     def to_latex(self, caption: str = "", ddf: str = "auto") -> str:
         """Fixed effects and variance components as two LaTeX tables (booktabs)."""
-        from stats.layout import latex
+        import pandas as pd
 
-        return latex(self.fixed(ddf).table(), caption) + latex(self.random(), caption)
+        from stats.layout import latex
+        from stats.mixed.text import correlations
+
+        random = self._random_rows()
+        for row in random:
+            if "correlation" in row:
+                row["correlation"] = correlations(row["correlation"])
+        random.append(dict(zip(_RANDOM, ("Residual", "", self.sigma**2, self.sigma), strict=True)))
+        return latex(self.fixed(ddf).table(), caption) + latex(
+            pd.DataFrame(random).fillna(""), caption
+        )
 
 
 def lmm(
@@ -326,8 +343,8 @@ def fit_moments(
     sigma = moments.scale * math.sqrt(state.r2 / criterion.dof)
     scaled = criterion.unpack(optimum.theta)
     triangles: list[np.ndarray] = [np.empty(0)] * len(scaled)
-    for place, t, z_scale in zip(moments.order, scaled, moments.z_scales, strict=True):
-        triangles[place] = t / z_scale[:, None]
+    for place, t, basis in zip(moments.order, scaled, moments.bases, strict=True):
+        triangles[place] = basis @ t
     design = moments.design
     return LmmFit(
         design=design,
@@ -382,8 +399,8 @@ def random_effects(fit: LmmFit) -> tuple[np.ndarray, ...]:
         )
     for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
         found.append(b_rest[start : start + levels * k].reshape(levels, k))
-    for place, b, z_scale in zip(m.order, found, m.z_scales, strict=True):
-        out[place] = b * m.scale / z_scale
+    for place, b, basis in zip(m.order, found, m.bases, strict=True):
+        out[place] = m.scale * b @ basis.T
     return tuple(out)
 
 

@@ -67,8 +67,9 @@ class Moments:
 
     ``first`` is the eliminated term (None: no random term at all), ``rest`` the others in the
     order of the columns of R, as (m, k) with ``starts``. ``gram`` (w, w) is W'W. ``scale`` is the
-    unit of y, ``z_scales`` those of each term's covariates; ``r`` (p, p) is the triangle with
-    X = Q r, ``beta0`` (p,) the least squares coefficients that y was reduced by. ``order`` maps the
+    unit of y; ``bases`` are the lower triangles M (k, k) that take each term's covariates z to the
+    ones used here, z M (see ``basis``). ``r`` (p, p) is the triangle with X = Q r, ``beta0`` (p,)
+    the least squares coefficients that y was reduced by. ``order`` maps the
     position of a term here (first, then rest) to its place in the formula. The first ``diagonal``
     columns of R are a term that stays diagonal when the eliminated one is gone, because its levels
     hold those of the latter (seed blocks hold runs); 0 where there is none.
@@ -83,7 +84,7 @@ class Moments:
     r: np.ndarray = field(repr=False)
     beta0: np.ndarray = field(repr=False)
     scale: float
-    z_scales: tuple[np.ndarray, ...] = field(repr=False)
+    bases: tuple[np.ndarray, ...] = field(repr=False)
     z: tuple[sparse.csr_matrix, ...] = field(repr=False)
     diagonal: int = 0
 
@@ -118,9 +119,18 @@ class Moments:
             return None
         return np.repeat(np.arange(len(self.shapes) - 1), [m for m, _ in self.shapes[1:]])
 
+    @property
+    def z_scales(self) -> tuple[np.ndarray, ...]:
+        """1 / diag(M), (k,): the root mean square of what later covariates leave of each."""
+        return tuple(1 / np.diag(m) for m in self.bases)
+
     @classmethod
     def of(cls, design: ModelDesign) -> Moments:
-        """Cross products of a design. Raises StatsError if y lies in the span of X."""
+        """Cross products of a design.
+
+        Raises StatsError if y lies in the span of X, and for covariates of a random term that
+        determine each other.
+        """
         q, r = np.linalg.qr(design.x)
         sizes = [block.m * block.k for block in design.blocks]
         ranked = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
@@ -131,14 +141,8 @@ class Moments:
             ranked = [ranked[0], holder, *(i for i in ranked[1:] if i != holder)]
         order = tuple(ranked)
         blocks = [design.blocks[i] for i in order]
-        scales = tuple(np.sqrt((block.z**2).mean(axis=0)) for block in blocks)
-        for block, scale in zip(blocks, scales, strict=True):
-            if not scale.all():
-                name = block.names[int(np.flatnonzero(scale == 0)[0])]
-                raise StatsError(
-                    f"'{name}' is zero in every row", place=f"random term {block.term}", value=name
-                )
-        z = tuple(_indicator(b, s) for b, s in zip(blocks, scales, strict=True))
+        bases = tuple(basis(block) for block in blocks)
+        z = tuple(_indicator(block, m) for block, m in zip(blocks, bases, strict=True))
         shapes = tuple((block.m, block.k) for block in blocks)
         y, beta0, scale = _reduced(design.y, q, r)
         dense = np.column_stack([q, y])
@@ -149,7 +153,7 @@ class Moments:
             cross = _cross(z[0], rest, dense).reshape(*shapes[0], -1)
             first = _eliminated(z[0], shapes[0], cross)
         diagonal = design.blocks[holder].m if holder >= 0 else 0
-        return cls(design, first, shapes, order, gram, q, r, beta0, scale, scales, z, diagonal)
+        return cls(design, first, shapes, order, gram, q, r, beta0, scale, bases, z, diagonal)
 
     def with_response(self, y: np.ndarray) -> Moments:
         """The same model for another response (n,): only what depends on y is made anew."""
@@ -202,12 +206,44 @@ def _reduced(y: np.ndarray, q: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, n
     return rest / scale, solve_triangular(r, coefficients), scale
 
 
-def _indicator(block: RandomBlock, scales: np.ndarray) -> sparse.csr_matrix:
-    """Z of a term, (n, m k): covariates in units of ``scales``, levels outside, covariates in."""
+def basis(block: RandomBlock) -> np.ndarray:
+    """The lower triangle M (k, k) with z M orthogonal and of mean square one.
+
+    An unstructured covariance means the same in any basis of the covariates: T of z is M T of z M,
+    a lower triangle again. In the raw one years 2015 .. 2025 beside an intercept cost all digits of
+    the information on the variances.
+    """
+    size = np.sqrt((block.z**2).mean(axis=0))
+    for name, length in zip(block.names, size, strict=True):
+        if length == 0:
+            raise StatsError(
+                f"'{name}' is zero in every row", place=f"random term {block.term}", value=name
+            )
+    if block.k == 1:
+        return np.diag(1 / size)
+    backwards = (block.z / size)[:, ::-1] / math.sqrt(len(block.z))
+    triangle = np.asarray(np.linalg.qr(backwards, mode="r"))[::-1, ::-1]
+    triangle = triangle * np.where(np.diag(triangle) < 0, -1.0, 1.0)[:, None]
+    weak = np.flatnonzero(np.diag(triangle) < 1e-8)
+    if weak.size:
+        raise StatsError(
+            f"'{block.names[int(weak[-1])]}' is determined by the other covariates",
+            place=f"random term {block.term}",
+            value=block.names[int(weak[-1])],
+            hint="leave it out of the random term",
+        )
+    inverse = solve_triangular(triangle, np.eye(block.k), lower=True)
+    return np.asarray(inverse / size[:, None])
+
+
+def _indicator(block: RandomBlock, m: np.ndarray) -> sparse.csr_matrix:
+    """Z of a term, (n, m k): covariates z M, levels outside, covariates in."""
     n, k = block.z.shape
     columns = (block.index[:, None] * k + np.arange(k)).ravel()
     pointer = np.arange(0, n * k + 1, k)
-    return sparse.csr_matrix(((block.z / scales).ravel(), columns, pointer), shape=(n, block.m * k))
+    # Column by column, so that equal rows stay equal to the last bit.
+    moved = sum(block.z[:, [a]] * m[a] for a in range(k))
+    return sparse.csr_matrix((np.ravel(moved), columns, pointer), shape=(n, block.m * k))
 
 
 def _gram(rest: sparse.csr_matrix | None, dense: np.ndarray) -> np.ndarray:
@@ -233,10 +269,15 @@ def _eliminated(z: sparse.csr_matrix, shape: tuple[int, int], cross: np.ndarray)
     index = z.indices.reshape(-1, k)[:, 0] // k
     gram = np.zeros((m, k, k))
     np.add.at(gram, index, values[:, :, None] * values[:, None, :])
-    distinct, members, counts = np.unique(
-        gram.reshape(m, -1), axis=0, return_inverse=True, return_counts=True
+    flat = gram.reshape(m, -1)
+    # Sums in another order differ in the last bits: levels are alike to twelve digits.
+    size = np.abs(flat).max(axis=1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    alike = np.round(np.hstack([np.log(size), flat / size]), 12)
+    _, first, members, counts = np.unique(
+        alike, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    members = members.reshape(-1)
+    members, distinct = members.reshape(-1), flat[first]
     w, c = cross.shape[2], counts.size
     sums = None
     # Sums over classes save work only where a class has many levels.

@@ -178,7 +178,7 @@ def _escape(counter: _Counter, theta: np.ndarray) -> np.ndarray | None:
         eigenvalues, vectors = np.linalg.eigh((slope + slope.T) / 2)
         if eigenvalues[0] < -1e-6 * max(1.0, float(np.abs(eigenvalues).max())):
             direction = vectors[:, :1]
-            triangles[i] = _triangle(t @ t.T + 0.01 * direction @ direction.T)
+            triangles[i] = triangle_of(t @ t.T + 0.01 * direction @ direction.T)
             found = True
     return criterion.pack(triangles) if found else None
 
@@ -203,7 +203,7 @@ def _signed(t: np.ndarray) -> np.ndarray:
     return np.asarray(t * signs)
 
 
-def _triangle(covariance: np.ndarray) -> np.ndarray:
+def triangle_of(covariance: np.ndarray) -> np.ndarray:
     """A lower triangle T with T T' = covariance, positive semidefinite."""
     eigenvalues, vectors = np.linalg.eigh(covariance)
     half = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))

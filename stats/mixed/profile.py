@@ -21,7 +21,7 @@ from stats.errors import StatsError
 from stats.mixed.contest import weights_of
 from stats.mixed.criterion import Criterion
 from stats.mixed.moments import Moments
-from stats.mixed.optimise import minimise
+from stats.mixed.optimise import minimise, triangle_of
 from stats.paired import check_level
 from stats.record import Record
 
@@ -113,17 +113,43 @@ class _Deviance:
 
 def profile_sd(fit: LmmFit, place: int, row: int, rise: float) -> tuple[float, float]:
     """The interval of the SD of covariate ``row`` of the formula's term ``place``."""
+    estimate = float(fit.components[place].sd[row])
+    fit = _leading(fit, place, row)
     criterion = fit.criterion
     moments = criterion.moments
     term = moments.order.index(place)
-    unit = moments.scale / float(moments.z_scales[term][row])  # internal to units of the response
-    estimate = float(fit.components[place].sd[row]) / unit
+    unit = moments.scale / float(moments.z_scales[term][0])  # internal to units of the response
 
     def minimum(value: float, start: np.ndarray) -> tuple[float, np.ndarray]:
-        return _minimise_given(fit, lambda x: _with_row(criterion, x, term, row, value), start)
+        return _minimise_given(fit, lambda x: _with_first(criterion, x, term, value), start)
 
-    low, high = _solve(fit, minimum, estimate, rise, _free_start(fit))
+    low, high = _solve(fit, minimum, estimate / unit, rise, _free_start(fit))
     return low * unit, high * unit
+
+
+def _leading(fit: LmmFit, place: int, row: int) -> LmmFit:
+    """The same fit with a term's covariates in another order, ``row`` first.
+
+    The SD of the first covariate is the first entry of the term's triangle in any basis that
+    ``moments.basis`` makes, and so a single entry of theta.
+    """
+    block = fit.design.blocks[place]
+    if row == 0:
+        return fit
+    turn = [row, *(i for i in range(block.k) if i != row)]
+    turned = replace(block, names=tuple(block.names[i] for i in turn), z=block.z[:, turn])
+    blocks = tuple(turned if i == place else b for i, b in enumerate(fit.design.blocks))
+    criterion = Criterion(Moments.of(replace(fit.design, blocks=blocks)), reml=fit.reml)
+    triangles = list(fit.triangles)
+    triangles[place] = triangle_of((triangles[place] @ triangles[place].T)[np.ix_(turn, turn)])
+    moments = criterion.moments
+    theta = criterion.pack(
+        [
+            np.linalg.solve(basis, triangles[at])
+            for at, basis in zip(moments.order, moments.bases, strict=True)
+        ]
+    )
+    return replace(fit, criterion=criterion, optimum=replace(fit.optimum, theta=theta))
 
 
 def profile_sigma(fit: LmmFit, rise: float) -> tuple[float, float]:
@@ -216,49 +242,40 @@ def _free_start(fit: LmmFit) -> np.ndarray:
 _Point = tuple[np.ndarray, float, np.ndarray]  # theta, log sigma, Jacobian of both by x
 
 
-def _with_row(criterion: Criterion, x: np.ndarray, term: int, row: int, value: float) -> _Point:
-    """theta whose row ``row`` of a triangle has the length value / sigma; the rest is free."""
+def _with_first(criterion: Criterion, x: np.ndarray, term: int, value: float) -> _Point:
+    """theta whose first entry of a triangle is value / sigma; the rest is free."""
     theta, log_sigma = x[:-1].copy(), float(x[-1])
-    index = _entries(criterion, term, row)
-    direction = theta[index]
-    size = float(np.linalg.norm(direction))
-    if size < 1e-12:
-        direction = np.zeros_like(direction)
-        direction[-1] = size = 1.0
-    unit = direction / size
-    length = value * math.exp(-log_sigma)
-    theta[index] = length * unit
+    at = _entry(criterion, term, 0, 0)
+    theta[at] = value * math.exp(-log_sigma)
     jacobian = np.eye(x.size)
-    jacobian[np.ix_(index, index)] = length / size * (np.eye(index.size) - np.outer(unit, unit))
-    jacobian[index, -1] = -length * unit
+    jacobian[at] = 0.0
+    jacobian[at, -1] = -theta[at]
     return theta, log_sigma, jacobian
 
 
 def _with_correlation(criterion: Criterion, x: np.ndarray, term: int, value: float) -> _Point:
-    """theta of a 2 x 2 triangle whose second row points in the direction of the correlation."""
+    """theta of a 2 x 2 triangle T = M T' with a given correlation: T'_10 follows from the rest.
+
+    T_10 / |T_11| = value / sqrt(1 - value^2), where the sign is that of T_00.
+    """
     theta = x[:-1].copy()
-    index = _entries(criterion, term, 1)
-    size = float(np.linalg.norm(theta[index]))
-    unit = np.array([value, math.sqrt(1 - value**2)])
-    sign = 1.0 if theta[_entries(criterion, term, 0)[0]] >= 0 else -1.0
-    unit[0] *= sign
+    m = criterion.moments.bases[term]
+    first, below, last = (_entry(criterion, term, *at) for at in ((0, 0), (1, 0), (1, 1)))
+    slope = value / math.sqrt(1 - value**2) * (-1.0 if theta[first] < 0 else 1.0)
+    shift = float(m[1, 0] / m[1, 1])
+    theta[below] = slope * abs(theta[last]) - shift * theta[first]
     jacobian = np.eye(x.size)
-    if size > 0:
-        jacobian[np.ix_(index, index)] = np.outer(unit, theta[index] / size)
-    theta[index] = size * unit
+    jacobian[below] = 0.0
+    jacobian[below, first] = -shift
+    jacobian[below, last] = slope * (-1.0 if theta[last] < 0 else 1.0)
     return theta, float(x[-1]), jacobian
 
 
-def _entries(criterion: Criterion, term: int, row: int) -> np.ndarray:
-    """Positions in theta of a row of a term's triangle, in order of the columns."""
-    count = criterion.start().size
-    marks = []
-    for column in range(row + 1):
-        triangles = [np.zeros((k, k)) for _, k in criterion.moments.shapes]
-        triangles[term][row, column] = 1.0
-        marks.append(int(np.flatnonzero(criterion.pack(triangles))[0]))
-    assert max(marks) < count
-    return np.array(marks)
+def _entry(criterion: Criterion, term: int, row: int, column: int) -> int:
+    """The position in theta of an entry of a term's triangle."""
+    triangles = [np.zeros((k, k)) for _, k in criterion.moments.shapes]
+    triangles[term][row, column] = 1.0
+    return int(np.flatnonzero(criterion.pack(triangles))[0])
 
 
 def _minimise_given(

@@ -24,7 +24,7 @@ def render(fit: LmmFit, ddf: str) -> str:
     rows = [
         [
             row["group"], row["term"], row["variance"], row["sd"],
-            "" if "correlation" not in row else _correlations(row["correlation"]), component,
+            "" if "correlation" not in row else correlations(row["correlation"]), component,
         ]
         for row, component in zip(
             fit._random_rows(),
@@ -49,6 +49,7 @@ def render(fit: LmmFit, ddf: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _correlations(value: float | list[float]) -> str:
+def correlations(value: float | list[float]) -> str:
+    """Correlations with the terms before, to two decimals."""
     values = value if isinstance(value, list) else [value]
     return " ".join(f"{v:.2f}" for v in values)

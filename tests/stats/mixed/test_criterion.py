@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stats.mixed.criterion import Criterion
@@ -53,8 +54,8 @@ def in_units_of_the_data(moments: Moments, criterion: Criterion, theta: np.ndarr
     """Triangles in the formula's order."""
     scaled = criterion.unpack(theta)
     out: list[np.ndarray] = [np.empty(0)] * len(scaled)
-    for place, t, scale in zip(moments.order, scaled, moments.z_scales, strict=True):
-        out[place] = t / scale[:, None]
+    for place, t, basis in zip(moments.order, scaled, moments.bases, strict=True):
+        out[place] = basis @ t
     return out
 
 
@@ -200,3 +201,49 @@ def test_a_huge_ratio_of_variances_keeps_its_digits():
     assert criterion.deviance(criterion.value(np.array([3000.0]))) == pytest.approx(
         dense.deviance([np.array([[3000.0]])]), abs=1e-6
     )
+
+
+def test_levels_of_very_different_size_are_not_taken_for_alike():
+    """A covariate that is 1e8 times larger in one level than in the others."""
+    frame = unbalanced()
+    frame["x"] = frame["x"] * np.where(frame["a"] == "a0", 1e8, 1.0)
+    moments = Moments.of(build(parse("y ~ arm + (0 + x | a)"), frame))
+    assert moments.first is not None
+    assert moments.first.counts.size == 6
+    criterion = Criterion(moments, reml=True)
+    design = moments.design
+    for theta in (1.0, 1e6, 1e8):
+        t = theta * moments.bases[0][0, 0]
+        # Level by level in closed form: V_j^-1 = I - t^2 x x' / (1 + t^2 x'x).
+        both = np.column_stack([design.x, design.y])
+        cross, logdet = both.T @ both, 0.0
+        for level in range(6):
+            rows = design.blocks[0].index == level
+            x = design.blocks[0].z[rows, 0]
+            along = both[rows].T @ x
+            cross -= np.outer(along, along) * t**2 / (1 + t**2 * x @ x)
+            logdet += np.log1p(t**2 * x @ x)
+        xx, xy, yy = cross[:-1, :-1], cross[:-1, -1], cross[-1, -1]
+        r2, dof = yy - xy @ np.linalg.solve(xx, xy), criterion.dof
+        expected = logdet + np.linalg.slogdet(xx)[1] + dof * (1 + np.log(2 * np.pi * r2 / dof))
+        found = criterion.deviance(criterion.value(np.array([theta])))
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_levels_are_one_class_whatever_the_order_of_rows():
+    """A balanced design: every level has the same cross products, so that sums serve for all."""
+    frame = pd.DataFrame({"g": np.repeat(range(40), 6), "x": np.tile(np.arange(6) / 7 + 0.1, 40)})
+    frame["y"] = np.random.default_rng(0).normal(size=240)
+    frame = frame.sample(frac=1, random_state=1)
+    first = Moments.of(build(parse("y ~ x + (1 + x | g)"), frame)).first
+    assert first is not None
+    assert first.counts.tolist() == [40]
+    assert first.sums is not None
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
+    """LAPACK writes complaints to the terminal itself."""
+    for name in sorted(DIAGONAL):
+        criterion = Criterion(moments_of(name), reml=True)
+        criterion.value_and_gradient(random_theta(criterion, 0))
+    assert capfd.readouterr() == ("", "")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stats.errors import StatsError
+from stats.mixed import containment
 from stats.mixed.contest import joint
-from stats.mixed.ddf import KenwardRoger, containment
 from stats.mixed.fit import LmmFit, lmm
-from tests.stats.mixed.cases import data, lmm_of
+from tests.stats.mixed.cases import fitted
 from tests.stats.mixed.dense import Dense, DenseKenwardRoger, satterthwaite
 from tests.stats.mixed.designs import FORMULAS, unbalanced
 
@@ -53,7 +51,7 @@ def test_kenward_roger_is_the_textbook_one(name: str):
     if len(rows) > 1:
         df, scale, f = dense.test(rows, fit.beta)
         assert fit.kenward_roger.test(rows) == pytest.approx((df, scale), rel=1e-6)
-        assert joint(fit, rows, "all", ddf="kenward-roger").F == pytest.approx(f, rel=1e-6)
+        assert pytest.approx(f, rel=1e-6) == joint(fit, rows, "all", ddf="kenward-roger").F
 
 
 @pytest.mark.parametrize("reml", [True, False], ids=["REML", "ML"])
@@ -64,3 +62,64 @@ def test_satterthwaite_by_numerical_differentiation(name: str, reml: bool):
     expected = satterthwaite(fit, rows)
     ours = [fit.contrast(row, ddf="satterthwaite").tests[0].df for row in rows]
     assert ours == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["slopes", "nested", "crossed slopes"])
+def test_one_degree_of_freedom_is_satterthwaite_with_the_expected_information(name: str):
+    """df_KR = 2 v^2 / (g'Wg), with W twice the inverse of the expected information."""
+    fit, dense = interior(name), dense_kr(name)
+    for row in contrasts(fit):
+        g = np.array([row @ dense.phi @ p @ dense.phi @ row for p in dense.p])
+        expected = 2 * float(row @ dense.phi @ row) ** 2 / float(g @ dense.w @ g)
+        assert fit.contrast(row, ddf="kenward-roger").tests[0].df == pytest.approx(expected)
+
+
+def test_without_random_terms_every_choice_is_the_residual_df():
+    fit = interior("no random term")
+    left = fit.n - len(fit.beta)
+    for ddf in ("auto", "kenward-roger", "satterthwaite", "containment"):
+        assert [t.df for t in fit.fixed(ddf).tests] == pytest.approx([left] * len(fit.beta))
+        assert [t.den_df for t in fit.anova(3, ddf).tests] == pytest.approx([left] * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("dyestuff", [5]),
+        ("machines", [5, 10, 10]),
+        ("machines_slopes", [5, 5, 5]),
+        ("sleepstudy", [17, 17]),
+        ("sleepstudy_uncorrelated", [17, 17]),
+        ("oats", [5, 10, 10, *[45] * 9]),
+        ("tvbo", [7, 14, 14, 21, 21, 21, *[138] * 6]),
+    ],
+)
+def test_containment_is_the_classical_analysis(name: str, expected: list[int]):
+    """Split plots, blocks and slopes: the df of the analysis of variance's error strata."""
+    assert [t.df for t in fitted(name).fixed("containment").tests] == expected
+
+
+def test_containment_takes_the_fewest_of_a_contrast():
+    fit = fitted("oats")
+    assert (
+        fit.contrast({"Variety[Marvellous]": 1, "nitro[0]": 1}, ddf="containment").tests[0].df == 10
+    )
+    assert {t.df for t in fit.emm("nitro", ddf="containment").tests.tests} == {5.0}
+    assert [t.den_df for t in fit.anova(3, "containment").tests] == [10, 45, 45]
+
+
+def test_containment_refuses_what_takes_too_long(monkeypatch: pytest.MonkeyPatch):
+    fit = lmm("y ~ arm + x + (1 | a)", unbalanced())
+    monkeypatch.setattr(containment, "MOST_COLUMNS", 5)
+    with pytest.raises(StatsError, match="ranks take too long"):
+        fit.fixed("containment")
+
+
+def test_mistakes():
+    fit = interior("scalar")
+    with pytest.raises(StatsError, match="'kenward' is not a choice; did you mean 'kenward-roger'"):
+        fit.fixed("kenward")
+    ml = interior("scalar", reml=False)
+    with pytest.raises(StatsError, match="Kenward-Roger needs a REML fit"):
+        ml.anova(3, "kenward-roger")
+    assert ml.fixed().ddf == "satterthwaite"

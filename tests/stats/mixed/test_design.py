@@ -231,7 +231,9 @@ def test_rows_in_messages_are_those_of_the_table():
 def test_other_mistakes_in_the_table():
     frame = table()
     assert "the table holds no rows" in str(refused("y ~ x", frame.iloc[:0]))
-    assert "column 'x' appears twice" in str(refused("y ~ x", pd.concat([frame, frame[["x"]]], axis=1)))
+    assert "column 'x' appears twice" in str(
+        refused("y ~ x", pd.concat([frame, frame[["x"]]], axis=1))
+    )
     assert refused("y ~ x", frame, factors=("armm",)).place == "factors"
     assert "did you mean 'drop'" in str(refused("y ~ x", frame, missing="dropp"))
     assert "'keep' is not known" in str(refused("y ~ x", frame, aliased="keep"))

@@ -45,9 +45,7 @@ def test_syntax(text: str, fixed: str, terms: list[str]):
 
 def test_a_formula_prints_as_it_was_fitted():
     text = str(parse("log(y) ~ x*z + (x || `my g`) + (1 | a/b)"))
-    assert text == (
-        "log(y) ~ x*z + (1 | `my g`) + (0 + x | `my g`) + (1 | a) + (1 | a:b)"
-    )
+    assert text == ("log(y) ~ x*z + (1 | `my g`) + (0 + x | `my g`) + (1 | a) + (1 | a:b)")
     assert str(parse(text)) == text
 
 
