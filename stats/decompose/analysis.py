@@ -239,9 +239,9 @@ def _components(
         for name, kind, levels, v, lo, hi, between in raw
     )  # fmt: skip
     return rows, (
-        "profile likelihood (random), noncentral F (fixed)"
+        "profile likelihood (random), noncentral chi-squared (fixed)"
         if profile
-        else "chi-squared on Satterthwaite df (random), noncentral F (fixed)"
+        else "chi-squared on Satterthwaite df (random), noncentral chi-squared (fixed)"
     )
 
 

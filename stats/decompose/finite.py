@@ -3,8 +3,13 @@
 For effects v = L mu of a term with q degrees of freedom (marginal means centred over every factor
 of the term), the variance of these very levels is s^2 = v'v / q (Gelman 2005, Annals of Statistics
 33, 1-53), on the scale of a variance component. v'v is too large by the trace of Cov(v), which is
-taken off: the estimate is unbiased, and may be negative. The interval inverts the noncentral F of
-the term's test, nc = q s^2 / c with c = trace / q the error variance of one effect.
+taken off: the estimate is unbiased, and may be negative.
+
+With c = trace / q the error variance of one effect, v'v / c is noncentral chi-squared with nc =
+q s^2 / c. The interval inverts it, averaged over what the estimate of c leaves open: c / c_hat is
+df / chi-squared_df (generalized intervals, Weerahandi 1993, Journal of the American Statistical
+Association 88, 899-905). To invert the noncentral F instead, and multiply nc by c_hat, would count
+the doubt about c twice: it cancels in s^2, and large spreads would be covered almost always.
 """
 
 from __future__ import annotations
@@ -15,10 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize, special
 
-from stats.factorial.noncentral_f import ncf_noncentrality
 from stats.mixed.contest import joint
 from stats.mixed.fit import LmmFit
+from stats.noncentral import chi_nodes
+
+_NEARLY_NORMAL = 1e4  # a noncentrality from which on the root of a chi-squared is, to 1e-4
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,32 @@ def spread(fit: LmmFit, rows: np.ndarray, weights: np.ndarray, confidence_level:
     tail = (1 - confidence_level) / 2
     if not math.isfinite(test.F) or noise <= 0:
         return Spread(corrected, math.nan, math.nan, q, test.den_df, test.p)
-    # The F of this spread itself, so that estimate and interval agree on unbalanced tables too.
-    f = float(v @ v) / noise
-    low = ncf_noncentrality(f, q, test.den_df, 1 - tail) * noise / q**2
-    high = ncf_noncentrality(f, q, test.den_df, tail) * noise / q**2
+    low, high = (_limit(float(v @ v), noise, q, test.den_df, p) for p in (1 - tail, tail))
     return Spread(corrected, low, high, q, test.den_df, test.p)
+
+
+def _limit(total: float, noise: float, q: int, df: float, probability: float) -> float:
+    """The s^2 >= 0 at which P(chi-squared_q(q s^2 / c) <= ``total`` / c) is ``probability``.
+
+    Averaged over c = ``noise`` / q / w^2, w^2 chi-squared / df. At s^2 = 0 this is the F test.
+    """
+    w, weight = chi_nodes(df) if math.isfinite(df) else (np.ones(1), np.ones(1))
+    heavy = weight > 1e-12
+    c, weight = noise / q / w[heavy] ** 2, weight[heavy]
+
+    def excess(variance: float) -> float:
+        nc = q * variance / c
+        small = nc < _NEARLY_NORMAL
+        inside = special.ndtr(np.sqrt(total / c) - np.sqrt(nc + q - 1))
+        inside[small] = special.chndtr((total / c)[small], q, nc[small])
+        return float(weight @ inside) - probability
+
+    if excess(0.0) <= 0:
+        return 0.0
+    high = (total + noise) / q
+    while excess(high) > 0:
+        high *= 2
+    return float(optimize.brentq(excess, 0.0, high, rtol=1e-8))
 
 
 def axis_weights(levels: Sequence[Sequence[str]], which: Sequence[int]) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from stats.errors import StatsError
 from stats.mixed.contest import FTest, Rule, joint
-from stats.mixed.design import FixedTerm, recoded
+from stats.mixed.design import FixedTerm, ModelDesign, recoded
 from stats.mixed.expressions import INTERCEPT
 from stats.record import Record, plain
 

@@ -111,10 +111,11 @@ def _draws(full: LmmFit, reduced: LmmFit, n_resamples: int, rng: np.random.Gener
         for y in simulate(reduced, size, rng):
             lower, upper = (
                 fit_moments(
-                    fit.criterion.moments.with_response(y), reml=fit.reml, notes=False
+                    fit.criterion.moments.with_response(y), reml=fit.reml,
+                    start=fit.criterion.start(), notes=False,
                 ).criterion_value
                 for fit in (reduced, full)
-            )
+            )  # fmt: skip
             out.append(max(0.0, lower - upper))
     return np.array(out)
 

@@ -95,8 +95,9 @@ def parametric_bootstrap(
     while left:
         size = min(left, max(1, 2_000_000 // fit.n))
         for y in simulate(fit, size, generator):
-            # From the usual start, not the fit's theta: a zero there would never leave zero.
-            refit = fit_moments(moments.with_response(y), reml=fit.reml, notes=False)
+            refit = fit_moments(
+                moments.with_response(y), reml=fit.reml, start=fit.criterion.start(), notes=False
+            )
             if not refit.optimum.converged:
                 failed += 1
                 continue

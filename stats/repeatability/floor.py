@@ -18,37 +18,26 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from stats.errors import StatsError
-from stats.family import holm
-from stats.mixed.fit import LmmFit, lmm
 from stats.mixed.profile import profile_sigma
 from stats.paired import check_level, t_quantile
 from stats.record import seed_of, versions
+from stats.repeatability import tables
 from stats.repeatability.check import check_floor
 from stats.repeatability.grid import RunGrid
-from stats.repeatability.result import (
-    Apart,
-    EntryRepeat,
-    NoiseFloor,
-    OccasionShift,
-    Overlap,
-    Ranking,
-    Sensitivity,
-)
-from stats.repeatability.within import Deletion, Within, deletions, least_squares
+from stats.repeatability.model import fitted, reliability
+from stats.repeatability.result import Apart, NoiseFloor
+from stats.repeatability.within import Within, deletions, least_squares
 from stats.sample import ROUNDING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_SHARED = 3
-"""Entries that two occasions must share to be compared by them."""
 N_RESAMPLES = 4000
 
 
@@ -66,21 +55,20 @@ def noise_floor(
     """The noise floor of a table with one run per entry and occasion.
 
     ``entry`` names the column of what is compared, ``occasion`` that of when it was measured,
-    ``score`` the scores; ``percent``: they are fractions, reported x 100. Fitted is the largest
-    part of the table that shared entries and occasions hold together (``RunGrid.parts``); what is
-    apart from it is listed. ``floor`` uses t on the df of the two-way layout with entries as fixed,
-    runs - entries - occasions + 1, which the residual variance keeps when entries are random and
-    differ by much more than runs do. It holds for two further runs; for two runs of this very table
-    it is an approximation, as they are in sigma too. ``rng`` serves the intervals of ``check``.
+    ``score`` the scores; ``percent``: they are fractions, reported x 100. Fitted is the part of the
+    table with most repeats that shared entries and occasions hold together (``RunGrid.split``);
+    what is apart from it is listed. ``floor`` uses t on the df of the two-way layout with entries
+    as fixed, runs - entries - occasions + 1, which the residual variance keeps when entries are
+    random and differ by much more than runs do. It holds for two further runs; for two runs of this
+    very table it is an approximation, as they are in sigma too. ``rng`` serves the intervals of
+    ``check``.
 
     Raises StatsError for what ``RunGrid.from_frame`` raises, a table in which no entry ran twice or
     that leaves no degree of freedom, and runs that repeat exactly.
     """
     check_level(confidence_level)
     whole = RunGrid.from_frame(frame, entry=entry, occasion=occasion, score=score, percent=percent)
-    part = whole.parts()
-    grid = whole.subset(part == _densest(whole, part))
-    apart = tuple(_apart(whole.subset(part == k)) for k in _others(whole, part))
+    grid, others = whole.split()
     within = least_squares(grid)
     _check_spread(grid, within)
     fit = fitted(grid)
@@ -90,11 +78,11 @@ def noise_floor(
     floor = per_sigma * sigma
     floor_all = studentised_range(len(whole.entries), df, confidence_level) * sigma
     deleted = deletions(grid)
-    occasions = _shifts(fit, grid, confidence_level)
-    entries = _entries(grid, deleted, occasions)
+    occasions = tables.shifts(fit, grid, confidence_level)
+    entries = tables.entries(grid, deleted, occasions)
     worst = tuple(e.entry for e in entries if e.p_adjusted <= 1 - confidence_level)
     f_test = fit.anova().tests[0]
-    reliability = _reliability(fit, confidence_level)
+    icc = reliability(fit, confidence_level)
     residuals = fit.residuals()
     return NoiseFloor(
         estimand=(
@@ -127,9 +115,9 @@ def noise_floor(
         floor_high=per_sigma * high,
         floor_all=floor_all,
         entry_sd=float(fit.components[0].sd[0]),
-        reliability=reliability[0],
-        reliability_low=reliability[1],
-        reliability_high=reliability[2],
+        reliability=icc[0],
+        reliability_low=icc[1],
+        reliability_high=icc[2],
         shift_f=f_test.F,
         shift_num_df=f_test.num_df,
         shift_den_df=f_test.den_df,
@@ -138,15 +126,15 @@ def noise_floor(
         occasions=occasions,
         entries=entries,
         worst=worst,
-        rankings=_rankings(grid, floor, floor_all),
-        overlaps=_overlaps(grid, worst),
+        rankings=tables.rankings(grid, floor, floor_all),
+        overlaps=tables.overlaps(grid, worst),
         check=check_floor(
             grid, deleted, residuals["residual"].to_numpy(), confidence_level=confidence_level,
             n_resamples=n_resamples, rng=rng,
         ),
-        sensitivity=_sensitivity(grid, entries, worst, confidence_level),
-        apart=apart,
-        notes=(*fit.notes, *_no_room(grid, entries, occasions)),
+        sensitivity=tables.sensitivity(grid, entries, worst, confidence_level),
+        apart=tuple(Apart(part.entries, part.occasions, part.n) for part in others),
+        notes=(*fit.notes, *tables.no_room(grid, entries, occasions)),
         confidence_level=confidence_level,
         rng_seed=seed_of(rng),
         versions=versions(),
@@ -161,34 +149,6 @@ def studentised_range(count: int, df: int, confidence_level: float) -> float:
     from scipy.stats import studentized_range
 
     return float(studentized_range.ppf(confidence_level, count, df))
-
-
-def fitted(grid: RunGrid) -> LmmFit:
-    """The mixed model ``score ~ occasion + (1 | entry)`` by REML."""
-    names = [_quoted(name) for name in (grid.score, grid.occasion, grid.entry)]
-    return lmm(
-        f"{names[0]} ~ {names[1]} + (1 | {names[2]})",
-        grid.frame(),
-        factors=[grid.entry, grid.occasion],
-    )
-
-
-def _densest(grid: RunGrid, part: np.ndarray) -> int:
-    """The part with most repeats: runs less entries; the one with most runs among equals."""
-    repeats = [
-        np.count_nonzero(part == k) - np.unique(grid.at_entry[part == k]).size
-        for k in range(int(part.max()) + 1)
-    ]
-    return int(np.argmax(repeats))
-
-
-def _others(grid: RunGrid, part: np.ndarray) -> list[int]:
-    kept = _densest(grid, part)
-    return [k for k in range(int(part.max()) + 1) if k != kept]
-
-
-def _apart(grid: RunGrid) -> Apart:
-    return Apart(grid.entries, grid.occasions, grid.n)
 
 
 def _check_spread(grid: RunGrid, within: Within) -> None:
@@ -212,181 +172,3 @@ def _check_spread(grid: RunGrid, within: Within) -> None:
             place=f"column '{grid.score}'",
             hint="were scores copied from one occasion to the next?",
         )
-
-
-def _reliability(fit: LmmFit, level: float) -> tuple[float, float, float]:
-    """The intraclass correlation lambda / (1 + lambda), lambda = entry variance / sigma^2.
-
-    Its interval holds the lambda at which the profiled criterion rises by less than the chi-squared
-    quantile.
-    """
-    rise = float(special.chdtri(1, 1 - level))
-    criterion, theta = fit.criterion, fit.optimum.theta
-    unit = 1.0 / float(fit.criterion.moments.z_scales[0][0])
-    best, at = float(fit.optimum.value), abs(float(theta[0]))
-
-    def excess(value: float) -> float:
-        return criterion.value(np.array([value])) - best - rise
-
-    def icc(value: float) -> float:
-        return (value * unit) ** 2 / (1 + (value * unit) ** 2)
-
-    high = max(at, 1e-3) * 2
-    while excess(high) < 0 and high < 1e8:
-        high *= 2
-    upper = float(optimize.brentq(excess, at, high)) if high < 1e8 else math.inf
-    lower = float(optimize.brentq(excess, 0.0, at)) if at > 0 and excess(0.0) > 0 else 0.0
-    return icc(at), icc(lower), icc(upper) if math.isfinite(upper) else 1.0
-
-
-def _shifts(fit: LmmFit, grid: RunGrid, level: float) -> tuple[OccasionShift, ...]:
-    first = grid.occasions[0]
-    present = grid.present
-    runs = present.sum(axis=0)
-    shared = (present & present[:, :1]).sum(axis=0)
-    rows = fit.emm(grid.occasion).dunnett(first, confidence_level=level).to_dict("records")
-    by_name = {row["term"]: row for row in rows}
-    out = [
-        OccasionShift(
-            first, int(runs[0]), int(runs[0]), 0.0, math.nan, math.nan, math.nan, math.nan,
-            math.nan, math.nan,
-        )
-    ]  # fmt: skip
-    for j, name in enumerate(grid.occasions[1:], start=1):
-        row = by_name[f"{name} - {first}"]
-        out.append(
-            OccasionShift(
-                name, int(runs[j]), int(shared[j]), row["estimate"], row["se"], row["df"],
-                row["p"], row["p_adjusted"], row["simultaneous_low"], row["simultaneous_high"],
-            )
-        )  # fmt: skip
-    return tuple(out)
-
-
-def _entries(
-    grid: RunGrid, deleted: list[Deletion], occasions: tuple[OccasionShift, ...]
-) -> tuple[EntryRepeat, ...]:
-    """Entries with several runs, the one that repeats worst first."""
-    shift = np.array([o.shift for o in occasions])
-    adjusted = np.bincount(
-        grid.at_entry, weights=grid.values - shift[grid.at_occasion]
-    ) / np.maximum(grid.runs_of_entry, 1)
-    p = np.array([d.p for d in deleted])
-    tested = ~np.isnan(p)
-    fixed = np.full(p.size, math.nan)
-    if tested.any():
-        fixed[tested] = holm(p[tested])
-    rows = [
-        EntryRepeat(
-            grid.entries[d.entry], d.runs, float(adjusted[d.entry]), d.sd, d.f, d.df, d.df_rest,
-            d.p, float(q),
-        )
-        for d, q in zip(deleted, fixed, strict=True)
-    ]  # fmt: skip
-    return tuple(sorted(rows, key=lambda r: (math.isnan(r.p), r.p, -r.sd)))
-
-
-def _no_room(
-    grid: RunGrid, entries: tuple[EntryRepeat, ...], occasions: tuple[OccasionShift, ...]
-) -> list[str]:
-    """What to say of entries so close to 0 or 100 points that a common shift cannot show there."""
-    largest = max(abs(o.shift) for o in occasions)
-    if grid.units != "points" or largest == 0:
-        return []
-    close = [e.entry for e in entries if min(e.adjusted, 100 - e.adjusted) < largest]
-    if not close:
-        return []
-    return [
-        f"{', '.join(close)}: within {largest:.2g} points of 0 or 100, where a shift that is the "
-        f"same for all cannot show; the model takes it for noise of the other sign."
-    ]
-
-
-def _rankings(grid: RunGrid, floor: float, floor_all: float) -> tuple[Ranking, ...]:
-    out = []
-    for j, name in enumerate(grid.occasions):
-        runs = np.flatnonzero(grid.at_occasion == j)
-        if runs.size < 2:
-            continue
-        order = runs[np.argsort(-grid.values[runs], kind="stable")]
-        scores = grid.values[order]
-        gaps = scores[:, None] - scores[None, :]
-        above = gaps[np.triu_indices(scores.size, 1)]
-        out.append(
-            Ranking(
-                name, int(runs.size), int(runs.size - 1), int((-np.diff(scores) < floor).sum()),
-                int(above.size), int((above >= floor).sum()), int((above >= floor_all).sum()),
-                grid.entries[grid.at_entry[order[0]]], int((scores[0] - scores < floor_all).sum()),
-            )
-        )  # fmt: skip
-    return tuple(out)
-
-
-def _overlaps(grid: RunGrid, worst: tuple[str, ...]) -> tuple[Overlap, ...]:
-    from scipy.stats import rankdata
-
-    scores = grid.matrix(grid.values)
-    steady = ~np.isin(grid.entries, worst)
-    out = []
-    for j, k in combinations(range(len(grid.occasions)), 2):
-        both = np.isfinite(scores[:, j]) & np.isfinite(scores[:, k])
-        if both.sum() < MIN_SHARED:
-            continue
-        x, y = scores[both, j], scores[both, k]
-        d = y - x
-        a, b = rankdata(x), rankdata(y)
-        rank = float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else math.nan
-        out.append(
-            Overlap(
-                grid.occasions[j], grid.occasions[k], int(both.sum()), float(d.mean()),
-                _repeat_sd(d), _repeat_sd(d[steady[both]]), rank,
-            )
-        )  # fmt: skip
-    return tuple(out)
-
-
-def _repeat_sd(differences: np.ndarray) -> float:
-    return float(differences.std(ddof=1)) / math.sqrt(2) if differences.size > 1 else math.nan
-
-
-def _sensitivity(
-    grid: RunGrid, entries: tuple[EntryRepeat, ...], worst: tuple[str, ...], level: float
-) -> tuple[Sensitivity, ...]:
-    """All entries, without the worst, the upper and the lower half by score."""
-    means = np.bincount(grid.at_entry, weights=grid.values) / grid.runs_of_entry
-    middle = float(np.median(means))
-    dropped = worst or ((entries[0].entry,) if entries else ())
-    choices = [
-        ("all", np.ones(len(grid.entries), dtype=bool)),
-        (f"without {', '.join(dropped)}", ~np.isin(grid.entries, dropped)),
-        (f"upper half by mean score (from {middle:.4g})", means >= middle),
-        (f"lower half by mean score (below {middle:.4g})", means < middle),
-    ]
-    out = []
-    for name, kept in choices:
-        row = _once(grid, kept, name, level)
-        if row is not None:
-            out.append(row)
-    return tuple(out)
-
-
-def _once(grid: RunGrid, kept: np.ndarray, name: str, level: float) -> Sensitivity | None:
-    """The floor on some of the entries; None where they leave nothing to estimate it from."""
-    if not kept.any():
-        return None
-    some = grid.subset(kept[grid.at_entry])
-    part = some.parts()
-    some = some.subset(part == _densest(some, part))
-    within = least_squares(some)
-    if within.df < 1 or not within.rss > 0 or len(some.occasions) < 2:
-        return None
-    fit = fitted(some)
-    floor = t_quantile(0.5 + level / 2, within.df) * math.sqrt(2) * fit.sigma
-    between = float(fit.components[0].covariance[0, 0])
-    return Sensitivity(
-        name, len(some.entries), some.n, fit.sigma, floor, between / (between + fit.sigma**2)
-    )
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else f"`{name}`"

@@ -115,6 +115,16 @@ class RunGrid:
         rank[largest] = np.arange(count)
         return np.asarray(rank[of_run])
 
+    def split(self) -> tuple[RunGrid, tuple[RunGrid, ...]]:
+        """The connected part with most repeats (runs less entries), and the others.
+
+        Among equals the one with most runs.
+        """
+        part = self.parts()
+        grids = [self.subset(part == k) for k in range(int(part.max()) + 1)]
+        main = max(range(len(grids)), key=lambda k: grids[k].n - len(grids[k].entries))
+        return grids[main], tuple(grid for k, grid in enumerate(grids) if k != main)
+
     def subset(self, keep: np.ndarray) -> RunGrid:
         """The runs where ``keep`` (n,) is true; entries and occasions without a run go."""
         if not keep.any():

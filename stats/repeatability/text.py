@@ -122,7 +122,9 @@ def check_sentence(f: NoiseFloor) -> str:
     if not c.pairs:
         return ""
     tails = (
-        "the tails are heavier than normal ones" if c.kurtosis > 1 else "the tails are about normal"
+        "the tails are heavier than normal ones, so that the floor of all pairs may be too low"
+        if c.kurtosis > 1
+        else "the tails are about normal"
     )
     seen = (
         f", and {1 - c.expected:.0%} of them by at most {number(c.quantile)} {f.units} "

@@ -7,13 +7,12 @@ does: which combinations of columns are unique, and which levels occur again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from stats.columns import label
 from stats.errors import StatsError, nearest
-from stats.reading import typed
+from stats.report.shape import Shape
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +89,7 @@ def find_roles(frame: pd.DataFrame, given: Given) -> PairedRoles | RepeatedRoles
     that do not exist, choices that the table does not settle, a table of neither kind, and a SESOI
     whose unit is not told.
     """
-    columns = _Columns.of(frame)
+    columns = Shape.of(frame)
     for name in (given.arm, *given.pair, *given.cell, given.score, given.entry, given.occasion,
                  *given.axes):  # fmt: skip
         if name and name not in columns.names:
@@ -112,53 +111,7 @@ def find_roles(frame: pd.DataFrame, given: Given) -> PairedRoles | RepeatedRoles
     return _repeated(columns, given)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """A table's columns: their names, which hold fractional numbers, and their labels."""
-
-    names: tuple[str, ...]
-    numeric: tuple[str, ...]
-    fractional: tuple[str, ...]
-    frame: pd.DataFrame = field(repr=False)
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame) -> _Columns:
-        import pandas as pd
-
-        values = typed(frame)
-        names = tuple(str(name) for name in frame.columns)
-        numeric = tuple(n for n in names if pd.api.types.is_numeric_dtype(values[n]))
-        fractional = tuple(n for n in numeric if (values[n].dropna() % 1 != 0).any())
-        return cls(names, numeric, fractional, values)
-
-    def called(self, known: Sequence[str], besides: Sequence[str] = ()) -> str:
-        """The first column whose name is one of ``known``, in their order; "" for none."""
-        lower: Mapping[str, str] = {name.lower(): name for name in reversed(self.names)}
-        found = [lower[name] for name in known if name in lower]
-        return next((name for name in found if name not in besides), "")
-
-    def levels(self, name: str) -> list[str]:
-        """The labels of a column in order of first appearance."""
-        return list(dict.fromkeys(label(value) for value in self.frame[name].tolist()))
-
-    def unique(self, names: Sequence[str]) -> bool:
-        """Whether no two rows share the labels of ``names``."""
-        return not self.frame.duplicated(list(names)).any()
-
-    def within(self, name: str, by: str) -> bool:
-        """Whether ``name`` has one value for each level of ``by``."""
-        return bool(self.frame.groupby(by, dropna=False)[name].nunique(dropna=False).max() == 1)
-
-    def listing(self) -> str:
-        """The columns with the numbers of their levels, for messages."""
-        shown = [f"{name} ({self._kind(name)})" for name in self.names[:12]]
-        return ", ".join(shown) + (", ..." if len(self.names) > 12 else "")
-
-    def _kind(self, name: str) -> str:
-        return "numbers" if name in self.fractional else f"{len(self.levels(name))} levels"
-
-
-def _score(columns: _Columns, given: Given, guesses: list[str]) -> str:
+def _score(columns: Shape, given: Given, guesses: list[str]) -> str:
     if given.score:
         return given.score
     name = columns.called(SCORES)
@@ -181,7 +134,7 @@ def _score(columns: _Columns, given: Given, guesses: list[str]) -> str:
     )  # fmt: skip
 
 
-def _percent(columns: _Columns, score: str, given: Given, guesses: list[str]) -> bool:
+def _percent(columns: Shape, score: str, given: Given, guesses: list[str]) -> bool:
     """Whether scores are fractions to be reported in points."""
     if given.percent is not None:
         return given.percent
@@ -206,7 +159,7 @@ def _percent(columns: _Columns, score: str, given: Given, guesses: list[str]) ->
     return True
 
 
-def _paired(columns: _Columns, given: Given) -> PairedRoles:
+def _paired(columns: Shape, given: Given) -> PairedRoles:
     guesses: list[str] = []
     score = _score(columns, given, guesses)
     taken = [score, *given.axes]
@@ -254,7 +207,7 @@ def _paired(columns: _Columns, given: Given) -> PairedRoles:
     )  # fmt: skip
 
 
-def _arm_by_shape(columns: _Columns, taken: Sequence[str], guesses: list[str]) -> str:
+def _arm_by_shape(columns: Shape, taken: Sequence[str], guesses: list[str]) -> str:
     """The only text column left; a model is taken for the arm where nothing else can be it."""
     free = [
         name for name in columns.names
@@ -270,7 +223,7 @@ def _arm_by_shape(columns: _Columns, taken: Sequence[str], guesses: list[str]) -
     )  # fmt: skip
 
 
-def _baselines(columns: _Columns, arm: str, given: Given, guesses: list[str]) -> tuple[str, ...]:
+def _baselines(columns: Shape, arm: str, given: Given, guesses: list[str]) -> tuple[str, ...]:
     arms = columns.levels(arm)
     for name in given.baselines:
         if name not in arms:
@@ -293,7 +246,7 @@ def _baselines(columns: _Columns, arm: str, given: Given, guesses: list[str]) ->
     return (found[0],)
 
 
-def _repeated(columns: _Columns, given: Given) -> RepeatedRoles:
+def _repeated(columns: Shape, given: Given) -> RepeatedRoles:
     guesses: list[str] = []
     score = _score(columns, given, guesses)
     occasion = given.occasion or columns.called(OCCASIONS, [score, given.entry])
@@ -311,7 +264,7 @@ def _repeated(columns: _Columns, given: Given) -> RepeatedRoles:
     _check_repeated(columns, entry, occasion)
     if not given.entry:
         guesses.append(
-            f"'{entry}' is what is compared: {_again(columns, entry, occasion)} of its "
+            f"'{entry}' is what is compared: {columns.again(entry, occasion)} of its "
             f"{len(columns.levels(entry))} levels occur on several of '{occasion}' (--entry)."
         )
     if not given.occasion:
@@ -323,39 +276,33 @@ def _repeated(columns: _Columns, given: Given) -> RepeatedRoles:
     return RepeatedRoles(entry, occasion, score, percent, tuple(guesses))
 
 
-def _again(columns: _Columns, name: str, other: str) -> int:
-    """The number of levels of ``name`` that occur with two levels of ``other``."""
-    counts = columns.frame.groupby(name, dropna=False)[other].nunique(dropna=False)
-    return int((counts > 1).sum())
-
-
-def _by_repeats(columns: _Columns, free: Sequence[str]) -> tuple[str, str]:
+def _by_repeats(columns: Shape, free: Sequence[str]) -> tuple[str, str]:
     """The two columns that identify rows; the one with more repeated levels is the entry."""
     pairs = [
         (a, b) for i, a in enumerate(free) for b in free[i + 1 :] if columns.unique((a, b))
     ]  # fmt: skip
     if len(pairs) == 1:
         a, b = pairs[0]
-        at_a, at_b = _again(columns, a, b), _again(columns, b, a)
+        at_a, at_b = columns.again(a, b), columns.again(b, a)
         if at_a != at_b:
             return (a, b) if at_a > at_b else (b, a)
     _neither(columns, [" and ".join(pair) for pair in pairs])
 
 
-def _fitting(columns: _Columns, free: Sequence[str], known: str) -> str:
+def _fitting(columns: Shape, free: Sequence[str], known: str) -> str:
     """The only column that together with ``known`` identifies rows and repeats its levels."""
-    fitting = [n for n in free if columns.unique((known, n)) and _again(columns, known, n)]
+    fitting = [n for n in free if columns.unique((known, n)) and columns.again(known, n)]
     if len(fitting) != 1:
         _neither(columns, fitting)
     return fitting[0]
 
 
-def _check_repeated(columns: _Columns, entry: str, occasion: str) -> None:
-    if not _again(columns, entry, occasion) and columns.unique((entry, occasion)):
+def _check_repeated(columns: Shape, entry: str, occasion: str) -> None:
+    if not columns.again(entry, occasion) and columns.unique((entry, occasion)):
         _neither(columns, [])
 
 
-def _neither(columns: _Columns, candidates: Sequence[str]) -> NoReturn:
+def _neither(columns: Shape, candidates: Sequence[str]) -> NoReturn:
     """Raise the error for a table of neither kind."""
     several = f"; candidates: {', '.join(candidates)}" if candidates else ""
     raise StatsError(

@@ -131,17 +131,22 @@ def _sentence(test: EquivalenceTest, size: str) -> str:
 
 
 def _tests(title: str, tests: Sequence[EquivalenceTest], level: float) -> Table:
+    in_cells = any(t.effect.cell is not None for t in tests)
+    head = ["contrast", "difference", f"{level:.0%} interval", "p TOST", "p adjusted", "verdict",
+            "below / within / above"]  # fmt: skip
+    rows = []
+    for t in tests:
+        row = [
+            t.effect.name, signed(t.effect.delta), interval(t.tost.ci_low, t.tost.ci_high),
+            p_value(t.tost.p), p_value(t.p_adjusted),
+            f"{MARKS[t.effect.verdict]} {t.effect.verdict}",
+            " / ".join(f"{c:.2f}" for c in t.regions.confidence) if t.tost.p == t.tost.p else "–",
+        ]  # fmt: skip
+        rows.append([cell_title(t.effect.cell), *row] if in_cells else row)
     return Table.of(
         title,
-        ["contrast", "where", "difference", f"{level:.0%} interval", "p TOST", "p adjusted",
-         "below / within / above", "verdict"],
-        [
-            [t.effect.name, cell_title(t.effect.cell), signed(t.effect.delta),
-             interval(t.tost.ci_low, t.tost.ci_high), p_value(t.tost.p), p_value(t.p_adjusted),
-             " / ".join(f"{c:.2f}" for c in t.regions.confidence) if t.tost.p == t.tost.p else "–",
-             f"{MARKS[t.effect.verdict]} {t.effect.verdict}"]
-            for t in tests
-        ],
+        ["cell", *head] if in_cells else head,
+        rows,
         "p adjusted: TOST by Holm. Below / within / above: the confidence distribution of the "
         "difference over the margin, a description of the estimate.",
-    )  # fmt: skip
+    )

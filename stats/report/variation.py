@@ -57,6 +57,7 @@ def where_variation_comes_from(study: PairedStudy) -> Section:
 
 def residual_diagnostics(study: PairedStudy | RepeatedStudy) -> Section:
     """Residuals of the mixed model against fitted values, and their quantiles."""
+    from stats.figures.mixed import residual_plots
     from stats.report.study import PairedStudy
 
     fit = study.decomposition.fit if isinstance(study, PairedStudy) else study.floor.fit
@@ -76,7 +77,7 @@ def residual_diagnostics(study: PairedStudy | RepeatedStudy) -> Section:
         figures = (
             Picture.of(
                 "residuals",
-                fit.plot_residuals(),
+                residual_plots(fit, units=units),
                 "Residuals against fitted values, and their quantiles against normal ones.",
                 "Left: no pattern and even spread are expected. Right: points on the line are "
                 "expected; ends that bend away are heavy tails.",

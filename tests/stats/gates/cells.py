@@ -31,6 +31,7 @@ def _size(n: tuple[int, int], sd: tuple[float, float]) -> float:
         {"n": (20, 20), "sd": (1, 1)},
         {"n": (5, 10), "sd": (3, 1)},
     ],
+    short=1000,
 )
 def average(
     replicates: int, rng: np.random.Generator, *, n: tuple[int, int], sd: tuple[float, float]
@@ -58,6 +59,7 @@ def average(
         {"backbones": 10, "mutant": "t over all cell means"},
         {"backbones": 12, "mutant": "pooled runs"},
     ],
+    short=1000,
 )
 def over_backbones(
     replicates: int, rng: np.random.Generator, *, backbones: int, mutant: str

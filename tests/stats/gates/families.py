@@ -47,7 +47,7 @@ def _adjusted(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         {"n": 10, "method": "max-T"},
         {"n": 20, "method": "max-T"},
     ],
-    short=600,
+    short=400,
 )
 def family(replicates: int, rng: np.random.Generator, *, n: int, method: str) -> Runs:
     # Two arms on three benchmarks of two backbones.
@@ -65,7 +65,7 @@ def family(replicates: int, rng: np.random.Generator, *, n: int, method: str) ->
     source="alpha",
     mutant="uncorrected once one is significant",
     cases=[{"n": 8}, {"n": 12}],
-    short=1000,
+    short=500,
 )
 def step_down(replicates: int, rng: np.random.Generator, *, n: int) -> Runs:
     d = study(rng, replicates, (2, 3), n, 0.5).reshape(replicates, 6, n)

@@ -27,7 +27,7 @@ from tests.stats.gates.exact import (
 )
 from tests.stats.gates.gate import Runs, register
 
-CHECKED = 20  # fits of the package per gate and part
+CHECKED = 10  # fits of the package per gate and part
 
 
 @lru_cache

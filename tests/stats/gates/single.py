@@ -96,7 +96,7 @@ def enumerated(
     expected=flip_level(20),
     source="exact: multiples of 2 / 2^n below .05",
     mutant=UNPAIRED,
-    short=300,
+    short=200,
     long=3000,
 )
 def a_million_flips(replicates: int, rng: np.random.Generator) -> Runs:
@@ -112,6 +112,7 @@ def a_million_flips(replicates: int, rng: np.random.Generator) -> Runs:
     source="exact: Holm below 6 pairs, flips from 6, 999 random flips at 20",
     mutant=LOOKED,
     cases=[{"n": n, "rho": rho} for n, rho in zip(SIZES, CORRELATIONS, strict=True)],
+    short=1000,
 )
 def family_of_one(replicates: int, rng: np.random.Generator, *, n: int, rho: float) -> Runs:
     arm, base = arms(rng, replicates, n, rho)

@@ -43,16 +43,16 @@ def test_draws_are_those_of_the_seed():
 
 def test_the_bootstrap_finds_the_fit_again():
     fit = fitted("penicillin")
-    found = parametric_bootstrap(fit, 200, rng=3)
+    found = parametric_bootstrap(fit, 150, rng=3)
     assert found.names == ("(Intercept)",)
     assert found.components == ("plate", "sample")
-    assert found.beta.shape == (200, 1)
-    assert found.sd.shape == (200, 2)
+    assert found.beta.shape == (150, 1)
+    assert found.sd.shape == (150, 2)
     assert (found.failed, found.boundary_share, found.rng_seed) == (0, 0.0, 3)
     table = found.intervals()
     assert list(table["parameter"]) == ["(Intercept)", "sd plate", "sd sample", "sd Residual"]
     truth = [fit.beta[0], *(c.sd[0] for c in fit.components), fit.sigma]
-    error = (table["mean"] - truth) / (table["sd"] / math.sqrt(200))
+    error = (table["mean"] - truth) / (table["sd"] / math.sqrt(150))
     assert np.abs(error[[0, 1, 3]]).max() < 4
     # REML variances are unbiased here, SDs of six samples a little low.
     assert table["mean"][2] == pytest.approx(truth[2], rel=0.12)
