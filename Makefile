@@ -8,8 +8,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/installed
 	$(BIN)/python -m ablate run axes=insertion,memory
 
-# One torch or BLAS thread per process: two beside a busy core stall each other.
-test: export OMP_NUM_THREADS = 1
 test: .venv/installed-dev check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
