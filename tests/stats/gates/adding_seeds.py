@@ -124,13 +124,13 @@ def planned(
     p = _t_path(d)[:, np.array(looks) - 1]
     rejects = (p <= boundaries(looks, ALPHA, rule).levels).any(axis=1)
     plan = SequentialPlan(looks[-1], looks, rule=rule)
-    agree(rejects, lambda i: plan.decide(d[i]).verdict in SETTLED)
+    agree(rejects, lambda i: plan.decide(d[i]).verdict in SETTLED, 15)
     return Runs(rejects, (p <= ALPHA).any(axis=1))
 
 
 @register(
     "e-value at a stopping time",
-    "Mean e-value where one stops at the largest t of 3 to 20 pairs",
+    "Mean e-value where one stops at the first significant t test, 20 pairs",
     expected=1.0,
     kind="at most",
     source="an e-value has mean 1 at most",

@@ -74,9 +74,7 @@ IMPROVEMENT = {
     mutant="pairs x cells as independent",
     cases=[dict(zip(("n", "p", "rho"), row, strict=True)) for row in IMPROVEMENT],
 )
-def improvement(
-    replicates: int, rng: np.random.Generator, *, n: int, p: float, rho: float
-) -> Runs:
+def improvement(replicates: int, rng: np.random.Generator, *, n: int, p: float, rho: float) -> Runs:
     d = scipy.stats.norm.ppf(p) + math.sqrt(rho) * rng.normal(size=(replicates, n, 1))
     wins = (d + math.sqrt(1 - rho) * rng.normal(size=(replicates, n, 4)) > 0).astype(float)
     share = wins.mean(axis=(1, 2))

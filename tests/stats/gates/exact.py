@@ -70,7 +70,7 @@ def two_way_size(n: int, m: int, seed: float, item: float, both: float) -> float
     """Type I error of the claim about other seeds and other items; SDs of normal effects."""
     expected = (m * seed**2 + both**2, n * item**2 + both**2, both**2)
     df = (n - 1, m - 1, (n - 1) * (m - 1))
-    points = (120, 120, 60)
+    points = (100, 100, 40)
     squares = np.meshgrid(
         *(e * scaled_chi2(k, p) for e, k, p in zip(expected, df, points, strict=True)),
         indexing="ij",
@@ -101,7 +101,7 @@ def boundary_share(n: int, rho: float) -> float:
 
 @lru_cache
 def mean_component(n: int, rho: float) -> float:
-    """The mean of the REML estimate of the seed variance, zeros included; scores have variance 1."""
+    """The mean REML estimate of the seed variance, zeros included; scores have variance 1."""
     points = scaled_chi2(n - 1, 1500)
     seed, rest = np.meshgrid((1 + rho) * points, (1 - rho) * points)
     return float(np.maximum(0.0, (seed - rest) / 2).mean())
@@ -145,7 +145,7 @@ def profile_rise(seed: np.ndarray, rest: np.ndarray, variance: float, df: int) -
 @lru_cache
 def profile_coverage(n: int, rho: float) -> float:
     """Coverage of the profile interval of the seed SD in the balanced layout of two arms."""
-    points = scaled_chi2(n - 1, 400)
+    points = scaled_chi2(n - 1, 250)
     seed, rest = np.meshgrid((1 + rho) * points, (1 - rho) * points)
     rise = profile_rise(seed, rest, rho, n - 1)
     return float((rise <= special.chdtri(1, ALPHA)).mean())

@@ -24,9 +24,7 @@ UNCORRECTED = "no correction"
 def _adjusted(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Adjusted p-values of differences (backbones, tests, n), pairs of a backbone shared."""
     backbones, _, n = d.shape
-    samples = [
-        Sample.of([x], [np.arange(n) + n * b]) for b in range(backbones) for x in d[b]
-    ]
+    samples = [Sample.of([x], [np.arange(n) + n * b]) for b in range(backbones) for x in d[b]]
     ts = [paired_t(sample) for sample in samples]
     found = correct(
         samples, [t.p for t in ts], [t.df for t in ts], n_resamples=999, max_enumerated=12, rng=rng
@@ -47,7 +45,7 @@ def _adjusted(d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         {"n": 10, "method": "max-T"},
         {"n": 20, "method": "max-T"},
     ],
-    short=400,
+    short=200,
 )
 def family(replicates: int, rng: np.random.Generator, *, n: int, method: str) -> Runs:
     # Two arms on three benchmarks of two backbones.
@@ -64,8 +62,8 @@ def family(replicates: int, rng: np.random.Generator, *, n: int, method: str) ->
     kind="at most",
     source="alpha",
     mutant="uncorrected once one is significant",
-    cases=[{"n": 8}, {"n": 12}],
-    short=500,
+    cases=[{"n": 8}, {"n": 10}],
+    short=400,
 )
 def step_down(replicates: int, rng: np.random.Generator, *, n: int) -> Runs:
     d = study(rng, replicates, (2, 3), n, 0.5).reshape(replicates, 6, n)
@@ -73,9 +71,7 @@ def step_down(replicates: int, rng: np.random.Generator, *, n: int) -> Runs:
     p = each(lambda x: max_t([Sample.of([row]) for row in x]).p_adjusted, d)
     raw = t_p(d)
     significant = raw.min(axis=1) * 6 <= ALPHA
-    return Runs(
-        p[:, 2:].min(axis=1) <= ALPHA, significant & (raw[:, 2:].min(axis=1) <= ALPHA)
-    )
+    return Runs(p[:, 2:].min(axis=1) <= ALPHA, significant & (raw[:, 2:].min(axis=1) <= ALPHA))
 
 
 def _unsorted_wrongly(p: np.ndarray) -> np.ndarray:
@@ -192,7 +188,7 @@ def fisher(replicates: int, rng: np.random.Generator) -> Runs:
         {"case": "one equals it", "kind": "equal", "mutant": "against the baselines' mean"},
         {"case": "all equal it", "kind": "at most", "mutant": "better than one of them"},
     ],
-    short=1000,
+    short=500,
 )
 def all_baselines(
     replicates: int, rng: np.random.Generator, *, case: str, kind: str, mutant: str
@@ -218,7 +214,7 @@ def all_baselines(
     kind="at most",
     source="alpha",
     mutant=UNCORRECTED,
-    short=1000,
+    short=500,
 )
 def one_sided(replicates: int, rng: np.random.Generator) -> Runs:
     d = study(rng, replicates, (2, 3), 5, 0.5).reshape(replicates, 6, 5)

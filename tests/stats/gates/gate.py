@@ -128,7 +128,7 @@ def register(
     source: str,
     mutant: str = "{mutant}",
     kind: str = "equal",
-    known: int = 0,
+    known: int | Callable[..., int] = 0,
     short: int | Callable[..., int] = 2000,
     long: int | Callable[..., int] = 20_000,
     cases: Sequence[Mapping[str, Any]] = ({},),
@@ -136,9 +136,10 @@ def register(
     """Register a simulation as a gate, once for each case.
 
     The case's values are the function's keyword arguments; they fill the braces of ``name``,
-    ``claim``, ``kind``, ``source`` and ``mutant``, and are what ``expected``, ``short`` and ``long`` are
-    called with where these are functions.
+    ``claim``, ``kind``, ``source`` and ``mutant``, and are what ``expected``, ``known``, ``short``
+    and ``long`` are called with where these are functions.
     """
+
     def add(simulate: Callable[..., Runs]) -> Callable[..., Runs]:
         for case in cases:
             full = name.format(**case)
@@ -152,7 +153,7 @@ def register(
                 mutant=mutant.format(**case),
                 simulate=partial(simulate, **case),
                 expects=partial(_of, expected, case),
-                known=known,
+                known=int(_of(known, case)),
                 short=int(_of(short, case)),
                 long=int(_of(long, case)),
             )
@@ -172,34 +173,54 @@ def every_gate() -> dict[str, Gate]:
     return GATES
 
 
-def run(
-    gate: Gate,
-    replicates: int,
-    *,
-    seed: int = 0,
-    after: Callable[[int], None] = lambda done: None,
-) -> Outcome:
-    """Simulate in parts of the short size, each seeded by the gate's name, ``seed`` and its number.
+@dataclass
+class Simulation:
+    """A gate being simulated in parts of its short size, so that a short run begins a long one.
 
-    The short run is therefore the beginning of the long one. ``after`` is told the replicates done.
+    Each part is seeded by the gate's name, ``seed`` and the part's number. ``replicates`` is where
+    it ends, ``seconds`` what the parts so far took.
     """
-    start, parts, done = time.perf_counter(), [], 0
-    while done < replicates:
-        size = min(gate.short, replicates - done)
-        rng = np.random.default_rng([zlib.crc32(gate.name.encode()), seed, len(parts)])
-        runs = gate.simulate(size, rng)
-        assert runs.ours.shape == runs.mutant.shape == (size,), gate.name
-        parts.append(runs)
-        done += size
-        after(done)
-    ours = np.concatenate([part.ours for part in parts])
-    mutant = np.concatenate([part.mutant for part in parts])
-    sd = None if ours.dtype == bool else float(ours.std(ddof=1))
-    return Outcome(
-        gate,
-        replicates,
-        float(ours.mean()),
-        float(mutant.mean()),
-        *gate.band(replicates, sd),
-        time.perf_counter() - start,
-    )
+
+    gate: Gate
+    replicates: int
+    seed: int = 0
+    seconds: float = 0.0
+    parts: list[Runs] = field(default_factory=list, repr=False)
+
+    @property
+    def done(self) -> int:
+        """The replicates so far."""
+        return sum(part.ours.size for part in self.parts)
+
+    @property
+    def left(self) -> float:
+        """Seconds to go, foreseen from the parts so far."""
+        return self.seconds * (self.replicates / max(self.done, 1) - 1)
+
+    def step(self) -> None:
+        """Simulate one more part."""
+        start = time.perf_counter()
+        size = min(self.gate.short, self.replicates - self.done)
+        name = zlib.crc32(self.gate.name.encode())
+        runs = self.gate.simulate(size, np.random.default_rng([name, self.seed, len(self.parts)]))
+        assert runs.ours.shape == runs.mutant.shape == (size,), self.gate.name
+        self.parts.append(runs)
+        self.seconds += time.perf_counter() - start
+
+    def outcome(self) -> Outcome:
+        """Both rates so far, and the band at so many replicates."""
+        ours = np.concatenate([part.ours for part in self.parts])
+        mutant = np.concatenate([part.mutant for part in self.parts])
+        sd = None if ours.dtype == bool else float(ours.std(ddof=1))
+        low, high = self.gate.band(ours.size, sd)
+        return Outcome(
+            self.gate, ours.size, float(ours.mean()), float(mutant.mean()), low, high, self.seconds
+        )
+
+
+def run(gate: Gate, replicates: int, *, seed: int = 0) -> Outcome:
+    """Simulate a gate to its end."""
+    simulation = Simulation(gate, replicates, seed)
+    while simulation.done < replicates:
+        simulation.step()
+    return simulation.outcome()
