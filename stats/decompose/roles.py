@@ -70,10 +70,8 @@ class Results:
         for name in axes:
             columns[name] = ["" if pd.isna(v) else str(v) for v in frame[name]]
         clean = pd.DataFrame(columns)
-        values = numbers(
-            frame[score], score,
-            missing="allow" if allow_failed else "allow failed runs (allow_failed=True, --allow-failed)",
-        )  # fmt: skip
+        hint = "allow failed runs (allow_failed=True, --allow-failed)"
+        values = numbers(frame[score], score, missing="allow" if allow_failed else hint)
         clean[score] = values * (100.0 if percent else 1.0)
         refuse_duplicates(
             clean, list(dict.fromkeys([arm, *factors, *seed])),
