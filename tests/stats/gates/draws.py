@@ -47,7 +47,7 @@ def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.exponential(size=shape) - 1.0
 
 
-def t_of(d: np.ndarray, mean: float = 0.0) -> np.ndarray:
+def t_of(d: np.ndarray, mean: float | np.ndarray = 0.0) -> np.ndarray:
     """t statistics of the last axis."""
     n = d.shape[-1]
     return (d.mean(axis=-1) - mean) / (d.std(axis=-1, ddof=1) / math.sqrt(n))

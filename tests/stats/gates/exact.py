@@ -48,8 +48,8 @@ def satterthwaite_size(n: tuple[int, int], sd: tuple[float, float], alpha: float
 
 def _rule_of_both(
     seed: np.ndarray, item: np.ndarray, rest: np.ndarray, n: int, m: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Half width of the two-way interval from mean squares, as docs/method.md states it."""
+) -> np.ndarray:
+    """Half width, times sqrt(n m), of the two-way interval as the documentation states its rule."""
     df = (n - 1, m - 1, (n - 1) * (m - 1))
     total = seed + item - rest
     spread = seed**2 / df[0] + item**2 / df[1] + rest**2 / df[2]
@@ -62,7 +62,7 @@ def _rule_of_both(
     half = np.sqrt(variance) * -special.stdtrit(dfs, ALPHA / 2)
     for value, own in ((seed, df[0]), (item, df[1])):
         half = np.maximum(half, np.sqrt(value) * -special.stdtrit(own, ALPHA / 2))
-    return half, df
+    return half
 
 
 @lru_cache
@@ -71,11 +71,11 @@ def two_way_size(n: int, m: int, seed: float, item: float, both: float) -> float
     expected = (m * seed**2 + both**2, n * item**2 + both**2, both**2)
     df = (n - 1, m - 1, (n - 1) * (m - 1))
     points = (100, 100, 40)
-    squares = np.meshgrid(
+    seeds, items, rest = np.meshgrid(
         *(e * scaled_chi2(k, p) for e, k, p in zip(expected, df, points, strict=True)),
         indexing="ij",
     )
-    half, _ = _rule_of_both(*squares, n, m)
+    half = _rule_of_both(seeds, items, rest, n, m)
     truth = math.sqrt(expected[0] + expected[1] - expected[2])
     return float((2 * special.ndtr(-half / truth)).mean())
 

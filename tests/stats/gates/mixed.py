@@ -17,6 +17,7 @@ from scipy import special
 
 from stats.decompose.analysis import decompose
 from stats.mixed.fit import LmmFit, fit_moments, lmm
+from stats.mixed.moments import Moments
 from stats.paired import paired_t
 from tests.stats.gates.draws import ALPHA, SIZES, agree, arms, grid, unpaired_p
 from tests.stats.gates.exact import (
@@ -31,7 +32,7 @@ CHECKED = 10  # fits of the package per gate and part
 
 
 @lru_cache
-def _moments(n: int):  # type: ignore[no-untyped-def]
+def _moments(n: int) -> Moments:
     frame = pd.DataFrame(
         {
             "arm": np.repeat(["lora", "talan"], n),
@@ -226,7 +227,7 @@ def profile(replicates: int, rng: np.random.Generator, *, n: int, rho: float) ->
 
 
 @lru_cache
-def _crossed(a: int, b: int):  # type: ignore[no-untyped-def]
+def _crossed(a: int, b: int) -> Moments:
     frame = pd.DataFrame(
         {
             "draw": np.repeat([f"h{i}" for i in range(a)], b),

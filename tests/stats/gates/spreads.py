@@ -12,6 +12,7 @@ from scipy import special
 from stats.decompose.finite import Spread, spread_of
 from stats.factorial.effect_sizes import effect_sizes
 from stats.mixed.fit import fit_moments, lmm
+from stats.mixed.moments import Moments
 from tests.stats.gates.draws import ALPHA, agree, grid
 from tests.stats.gates.exact import scaled_chi2
 from tests.stats.gates.gate import Runs, register
@@ -21,7 +22,7 @@ DF = LEVELS * (REPEATS - 1)
 
 
 @lru_cache
-def _moments():  # type: ignore[no-untyped-def]
+def _moments() -> Moments:
     y = np.random.default_rng(0).normal(size=LEVELS * REPEATS)
     frame = pd.DataFrame({"level": np.repeat(list("abcd"), REPEATS), "score": y})
     return lmm("score ~ level", frame, contrasts="sum").criterion.moments
