@@ -79,7 +79,7 @@ def main() -> None:
     """Print every table."""
     print("Called equivalent at a true difference of exactly the margin, 1 sd (nominal .05):")
     for n in (5, 10, 20):
-        false_equivalence(n, 4000)
+        false_equivalence(n, 40_000)
     print("'No degradation' although one benchmark of three loses the margin (nominal .025):")
     hidden_loss(8, 4000)
     print("Studies planned from a pilot that have the power they promise:")
