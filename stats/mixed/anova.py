@@ -114,9 +114,16 @@ def _type_3(fit: LmmFit) -> dict[str, np.ndarray]:
 
     Under treatment coding they are turned into differences from the first level. The hypothesis is
     the same; Satterthwaite's degrees of freedom of several contrasts are not quite invariant to
-    the basis, and with this one they are lmerTest's.
+    the basis, and with this one they are lmerTest's. So they are where there is one term only, and
+    all types are the same: the rows are then those of sequential tests.
     """
     design = fit.design
+    effects = [term for term in design.terms if term.factors]
+    if len(effects) == 1:
+        triangle = np.linalg.qr(design.x, mode="r")
+        own = triangle[effects[0].columns]
+        pivots = np.diag(triangle)[effects[0].columns]
+        return {effects[0].name: own / pivots[:, None]}
     x_sum = recoded(design, "sum")
     size = np.linalg.norm(x_sum, axis=0)  # covariates in any unit
     size = np.where(size > 0, size, 1.0)
