@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from stats.mixed.fit import LmmFit, random_effects
+from stats.mixed.criterion import lambda_times
+from stats.mixed.fit import LmmFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ def predicted(fit: LmmFit) -> pd.DataFrame:
     """
     import pandas as pd
 
-    values, variances = random_effects(fit), _conditional_variances(fit)
+    values, variances = conditional_means(fit), _conditional_variances(fit)
     rows = []
     for block, b, v in zip(fit.design.blocks, values, variances, strict=True):
         for j, level in enumerate(block.levels):
@@ -43,7 +44,7 @@ def residual_table(fit: LmmFit) -> pd.DataFrame:
     design = fit.design
     fixed = design.x @ fit.beta
     fitted = fixed.copy()
-    for block, b in zip(design.blocks, random_effects(fit), strict=True):
+    for block, b in zip(design.blocks, conditional_means(fit), strict=True):
         fitted += np.einsum("nk,nk->n", block.z, b[block.index])
     residual = design.y - fitted
     rank = np.empty(residual.size)
@@ -58,6 +59,25 @@ def residual_table(fit: LmmFit) -> pd.DataFrame:
             "quantile": ndtri((rank + 0.5) / residual.size),
         }
     )
+
+
+def conditional_means(fit: LmmFit) -> tuple[np.ndarray, ...]:
+    """Conditional means of b by term, (m, k) each, in units of the response; formula's order."""
+    m, state = fit.criterion.moments, fit.criterion.state(fit.optimum.theta, inverse=False)
+    u = state.yy - state.yx @ state.beta
+    b_rest = lambda_times(u[:, None], m, state.lam)[:, 0]
+    out: list[np.ndarray] = [np.empty((0, 0))] * len(m.shapes)
+    found: list[np.ndarray] = []
+    if m.first is not None:
+        vector = np.concatenate([-b_rest, -state.beta, [1.0]])
+        found.append(
+            np.einsum("jab,jbw,w->ja", state.weight[m.first.members], m.first.cross, vector)
+        )
+    for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
+        found.append(b_rest[start : start + levels * k].reshape(levels, k))
+    for place, b, basis in zip(m.order, found, m.bases, strict=True):
+        out[place] = m.scale * b @ basis.T
+    return tuple(out)
 
 
 def _conditional_variances(fit: LmmFit) -> list[np.ndarray]:

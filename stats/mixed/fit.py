@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from stats.errors import StatsError
-from stats.mixed.criterion import Criterion, State, lambda_times
+from stats.mixed.criterion import Criterion, State
 from stats.mixed.ddf import KenwardRoger, Satterthwaite
 from stats.mixed.design import ModelDesign, build
-from stats.mixed.expressions import INTERCEPT
 from stats.mixed.formula import parse
 from stats.mixed.information import Information, information
 from stats.mixed.moments import Moments
@@ -383,25 +381,3 @@ def _notes(design: ModelDesign, triangles: list[np.ndarray], optimum: Optimum) -
             f"The optimiser stopped with a gradient of {optimum.gradient:.2g}: read with care."
         )
     return tuple(notes)
-
-
-def random_effects(fit: LmmFit) -> tuple[np.ndarray, ...]:
-    """Conditional means of b by term, (m, k) each, in units of the response; formula's order."""
-    m, state = fit.criterion.moments, fit.criterion.state(fit.optimum.theta, inverse=False)
-    u = state.yy - state.yx @ state.beta
-    b_rest = lambda_times(u[:, None], m, state.lam)[:, 0]
-    out: list[np.ndarray] = [np.empty((0, 0))] * len(m.shapes)
-    found: list[np.ndarray] = []
-    if m.first is not None:
-        vector = np.concatenate([-b_rest, -state.beta, [1.0]])
-        found.append(
-            np.einsum("jab,jbw,w->ja", state.weight[m.first.members], m.first.cross, vector)
-        )
-    for (levels, k), start in zip(m.shapes[1:], m.starts, strict=True):
-        found.append(b_rest[start : start + levels * k].reshape(levels, k))
-    for place, b, basis in zip(m.order, found, m.bases, strict=True):
-        out[place] = m.scale * b @ basis.T
-    return tuple(out)
-
-
-__all__ = ["FEW_LEVELS", "INTERCEPT", "Component", "LmmFit", "StatsError", "lmm"]
