@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stats.columns import check_arms, labels, numbers, refuse_duplicates, require
-from stats.errors import StatsError
+from stats.errors import StatsError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,15 @@ class Results:
         """
         import pandas as pd
 
+        have = [str(name) for name in frame.columns]
+        for role, name in (("backbone", backbone), ("benchmark", benchmark)):
+            if name and name not in have:
+                raise StatsError(
+                    f"there is no column '{name}' (asked for as {role})",
+                    place="table",
+                    value=name,
+                    hint=f"say {role}='' (--{role} '') if there is one only; {nearest(name, have)}",
+                )
         factors = [name for name in (backbone, benchmark, hp) if name]
         roles = {"arm": (arm,), "seed": tuple(seed), "factor": factors, "axis": tuple(axes),
                  "score": (score,)}  # fmt: skip

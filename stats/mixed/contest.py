@@ -110,14 +110,15 @@ def contest(
         if not fine:
             tests.append(TTest(name, *(math.nan,) * 7, estimable=False))
             continue
+        own = rule.fitting(row[None])
         estimate = float(row @ fit.beta)
-        se = fit.sigma * math.sqrt(float(row @ rule.covariance @ row))
-        df = rule.single(row)
+        se = fit.sigma * math.sqrt(float(row @ own.covariance @ row))
+        df = own.single(row)
         t = estimate / se
         half = t_quantile(0.5 + confidence_level / 2, df) * se
         p = 2 * float(special.stdtr(df, -abs(t)))
         tests.append(TTest(name, estimate, se, df, t, p, estimate - half, estimate + half))
-    covariance = fit.sigma**2 * rows @ rule.covariance @ rows.T
+    covariance = fit.sigma**2 * rows @ rule.fitting(rows).covariance @ rows.T
     return Tests(
         tuple(tests), estimand, rule.name, f"{fit.method}, {rule.described}", fit.n,
         confidence_level, covariance,
@@ -133,6 +134,7 @@ def joint(fit: LmmFit, rows: np.ndarray, name: str, *, ddf: str = "auto") -> FTe
     rows, estimable = estimable_rows(fit, rows)
     if not estimable.all() or not len(rows):
         return FTest(name, len(rows), math.nan, math.nan, math.nan)
+    rule = rule.fitting(rows)
     rows = independent(rows, rule.covariance)
     q = len(rows)
     if q == 1:
@@ -152,17 +154,17 @@ def joint(fit: LmmFit, rows: np.ndarray, name: str, *, ddf: str = "auto") -> FTe
 class Rule:
     """A choice of degrees of freedom, ready for the contrasts of one fit (sigma = 1).
 
-    Under "auto" on the boundary ``kept`` leaves out zero components of few levels: such a
-    component's only trace is an almost empty degree of freedom, which would take those of every
-    contrast with it (the intercept of sleepstudy beside a two-level group of zero variance has
-    .014). What the design leaves caps the degrees of freedom there.
+    Under "auto" on the boundary, what the design leaves caps the degrees of freedom. Where
+    Kenward-Roger leaves less than one, a zero component of few levels is the cause (the intercept
+    of sleepstudy beside a two-level group of zero variance has .014): such contrasts go by
+    ``without``, the rule that leaves these components out.
     """
 
     fit: LmmFit = field(repr=False)
     name: str
-    kept: tuple[int, ...]
     kenward_roger: KenwardRoger | None = field(repr=False)
     design: Containment = field(repr=False)
+    without: Rule | None = field(repr=False, default=None)
 
     @classmethod
     def of(cls, fit: LmmFit, ddf: str) -> Rule:
@@ -187,21 +189,24 @@ class Rule:
             )  # fmt: skip
         if ddf == "auto" and not fit.reml:
             ddf = "satterthwaite"
-        kept = tuple(range(len(fit.design.blocks)))
-        if ddf == "auto" and fit.boundary:
-            kept = tuple(i for i in kept if not fit.negligible(i))
+        blocks = fit.design.blocks
+        kenward_roger = fit.kenward_roger if ddf in ("auto", "kenward-roger") else None
+        design = Containment(fit.design.x, blocks)
+        kept = [i for i in range(len(blocks)) if not fit.negligible(i)]
+        without = None
+        if ddf == "auto" and len(kept) < len(blocks):
             order = fit.criterion.moments.order
             keep = np.array([order[term] in kept for term, _, _ in fit.info.directions], dtype=bool)
-            kenward_roger: KenwardRoger | None = KenwardRoger.of(fit.info, keep)
-        else:
-            kenward_roger = fit.kenward_roger if ddf in ("auto", "kenward-roger") else None
-        design = Containment(fit.design.x, [fit.design.blocks[i] for i in kept])
+            without = cls(
+                fit, ddf, KenwardRoger.of(fit.info, keep),
+                Containment(fit.design.x, [blocks[i] for i in kept]),
+            )  # fmt: skip
         if ddf == "containment" and not design.feasible:
             raise StatsError(
                 f"the random terms have more than {MOST_COLUMNS} levels, so that ranks take too "
                 "long", place="ddf", value=ddf, hint="take auto, kenward-roger or satterthwaite",
             )  # fmt: skip
-        return cls(fit, ddf, kept, kenward_roger, design)
+        return cls(fit, ddf, kenward_roger, design, without)
 
     @property
     def described(self) -> str:
@@ -214,6 +219,13 @@ class Rule:
     def covariance(self) -> np.ndarray:
         """Cov(beta) / sigma^2, adjusted under Kenward-Roger."""
         return self.fit.info.phi if self.kenward_roger is None else self.kenward_roger.adjusted
+
+    def fitting(self, rows: np.ndarray) -> Rule:
+        """This rule, or ``without`` where a contrast among the rows (q, p) has less than one df."""
+        if self.without is None or self.kenward_roger is None:
+            return self
+        least = min((self.kenward_roger.test(row[None])[0] for row in rows if row.any()), default=1)
+        return self.without if least < 1 else self
 
     def single(self, row: np.ndarray) -> float:
         """df of one contrast (p,)."""

@@ -372,8 +372,7 @@ def _notes(design: ModelDesign, triangles: list[np.ndarray], optimum: Optimum) -
             )
         size = np.abs(t).max() if t.size else 0.0
         if size == 0:
-            left_out = ", and left out of degrees of freedom" if block.m < FEW_LEVELS else ""
-            notes.append(f"{block.term} is estimated as zero (on the boundary){left_out}.")
+            notes.append(f"{block.term} is estimated as zero (on the boundary).")
         elif np.linalg.svd(t, compute_uv=False)[-1] < SINGULAR * max(1.0, size):
             notes.append(f"{block.term} has a covariance matrix without full rank (boundary).")
     if not optimum.converged:

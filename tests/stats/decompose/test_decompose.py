@@ -205,6 +205,8 @@ def test_records_are_plain_and_text_is_narrow() -> None:
 def test_unknown_columns_and_baselines_are_named() -> None:
     with pytest.raises(StatsError, match="did you mean 'talan'"):
         decompose(study(), baseline="talann")
+    with pytest.raises(StatsError, match="if there is one only"):
+        decompose(study().drop(columns="benchmark"))
     with pytest.raises(StatsError, match="no column 'drow'"):
         decompose(study(), hp="drow")
     with pytest.raises(StatsError, match="appears more than once"):

@@ -57,7 +57,21 @@ def test_a_zero_variance_of_two_levels_does_not_eat_the_df():
     assert asked.statistic**2 == pytest.approx(81.3, abs=0.3)
     assert fit.fixed().tests[0].statistic ** 2 == pytest.approx(1357.1, abs=0.5)
     assert any("2 levels" in note for note in fit.notes)
-    assert any("left out of degrees of freedom" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_a_zero_variance_of_few_pairs_keeps_their_df(n):
+    """Without it the rows would count as independent: 2 (n - 1), and a small p for nothing."""
+    for seed in range(40):
+        noise = np.random.default_rng(seed).normal(size=2 * n)
+        names = [f"s{i}" for i in range(n)]
+        frame = pd.DataFrame({"seed": names * 2, "arm": ["a"] * n + ["b"] * n, "y": noise})
+        fit = lmm("y ~ arm + (1 | seed)", frame)
+        if fit.boundary:
+            assert [t.df for t in fit.fixed().tests] == pytest.approx([n - 1, n - 1])
+            assert fit.fixed("satterthwaite").tests[1].df == pytest.approx(2 * (n - 1))
+            return
+    raise AssertionError("no fit on the boundary")
 
 
 def test_a_false_boundary_is_left():
