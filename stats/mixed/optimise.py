@@ -10,7 +10,6 @@ starts again from a step into the direction that it names.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -208,8 +207,3 @@ def triangle_of(covariance: np.ndarray) -> np.ndarray:
     eigenvalues, vectors = np.linalg.eigh(covariance)
     half = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
     return _signed(np.linalg.qr(half.T)[1].T)
-
-
-def deviances(criterion: Criterion, thetas: Sequence[np.ndarray]) -> np.ndarray:
-    """The criterion at several theta, for plots and tests."""
-    return np.array([criterion.value(theta) for theta in thetas])
