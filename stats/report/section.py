@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from stats.layout import cell as as_text
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 DPI = 110
@@ -52,11 +51,6 @@ class Table:
             for i in range(len(head))
         )
         return cls(title, tuple(head), texts, left, note)
-
-    @classmethod
-    def of_frame(cls, title: str, frame: pd.DataFrame, note: str = "") -> Table:
-        """A data frame as it is."""
-        return cls.of(title, [str(n) for n in frame.columns], frame.to_numpy().tolist(), note)
 
 
 @dataclass(frozen=True)
