@@ -68,7 +68,6 @@ def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adap
     if spec.block is None:
         return Adapted(peft_model, None, trainable(peft_model), [])
     import talan
-    from talan.scope import apply_scope, trainable_parameters
 
     block = spec.block
     handle = talan.attach(
@@ -86,8 +85,7 @@ def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adap
         ),
         generator=torch_stream(spec.pair(), "block"),
     )
-    apply_scope(peft_model, handle)
-    groups = trainable_parameters(peft_model, handle)
+    groups = talan.trainable_parameters(handle)
     return Adapted(peft_model, handle, groups["adapter"], groups["block"])
 
 

@@ -13,17 +13,19 @@ from talan.config import TalanConfig, canonical, recipes
 from talan.errors import TalanError
 
 if TYPE_CHECKING:
-    from talan.attachment import Handle, attach
-    from talan.block import Block
+    from talan.attachment import attach, handles
+    from talan.block import Block, Call
     from talan.controls import Donors
-    from talan.scope import apply_scope, trainable_parameters
+    from talan.handle import Handle
+    from talan.scope import trainable_parameters
 
 _LAZY = {
     "attach": "talan.attachment",
-    "Handle": "talan.attachment",
+    "handles": "talan.attachment",
+    "Handle": "talan.handle",
     "Block": "talan.block",
+    "Call": "talan.block",
     "Donors": "talan.controls",
-    "apply_scope": "talan.scope",
     "trainable_parameters": "talan.scope",
 }
 
@@ -31,13 +33,14 @@ __all__ = [
     "AXES",
     "Axis",
     "Block",
+    "Call",
     "Donors",
     "Handle",
     "TalanConfig",
     "TalanError",
-    "apply_scope",
     "attach",
     "canonical",
+    "handles",
     "recipes",
     "resolve_insertion",
     "trainable_parameters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,8 +15,16 @@ import talan.writeback  # noqa: F401  (importing the two modules fills the regis
 from talan.config import TalanConfig
 from talan.controls import Donors, align, ranks
 from talan.errors import TalanError
-from talan.memory import StaticMemory, TokenMemory, normal, pooled_softmax, prefix_softmax
+from talan.memory import (
+    PrefixState,
+    StaticMemory,
+    TokenMemory,
+    normal,
+    pooled_softmax,
+    prefix_softmax,
+)
 from talan.registry import MIXERS, WRITEBACKS, Shape
+from talan.state import MemoryState
 
 
 class ScaleGradient(torch.autograd.Function):
@@ -86,6 +95,40 @@ class Projection(nn.Module):
         return delta if self.scale is None else self.scale * delta
 
 
+@dataclass(frozen=True)
+class Call:
+    """What a block knows of one forward pass over a batch, besides the stream (B, T, d).
+
+    `valid` (B, T) bool marks the tokens that are no padding, None means all. `segments` (B, T)
+    number the sequences packed in a row, None means one. `prompt` (B,) counts the valid tokens of
+    each prompt; conditioning `prompt` needs it, `causal` ignores it. `past` is the memory of the
+    tokens before these. `donors` hold a sequence per row whose memory is used instead of the row's
+    own, and `slots` (M, r) are used instead of any memory: the control `shuffled` needs the one,
+    the probes substitute both.
+    """
+
+    valid: Tensor | None = None
+    segments: Tensor | None = None
+    prompt: Tensor | None = None
+    past: MemoryState | None = None
+    donors: Donors | None = None
+    slots: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """`change` float32 (B, T, d) is what is added to the stream, 0 where nothing is written.
+
+    `slots` are the unmixed ones that were read: of each token (B, T, M, r), of each row (B, M, r)
+    or of all (M, r). `tokens` (B, T, r) are the projected tokens u, `state` the memory after them.
+    """
+
+    change: Tensor
+    slots: Tensor
+    tokens: Tensor
+    state: MemoryState
+
+
 class Block(nn.Module):
     """The mechanism at one site; a pure function of its arguments and parameters.
 
@@ -104,93 +147,123 @@ class Block(nn.Module):
         self.projection = Projection(shape, generator, config.control == "random")
         self.writeback = WRITEBACKS[config.writeback](shape, generator)
 
-    def forward(
-        self,
-        stream: Tensor,
-        valid: Tensor | None = None,
-        prompt: Tensor | None = None,
-        donors: Donors | None = None,
-    ) -> Tensor:
-        """Return the written stream (B, T, d), in the dtype of `stream`.
+    def forward(self, stream: Tensor, call: Call | None = None) -> Tensor:
+        """Return the written stream (B, T, d), in the dtype of `stream`."""
+        return stream + self.change(stream, call).to(stream.dtype)
 
-        `valid` (B, T) bool marks the tokens that are no padding, None means all. `prompt` (B,)
-        counts the valid tokens of each prompt; conditioning `prompt` needs it, `causal` ignores
-        it. `donors` hold one sequence per row for the control `shuffled`.
+    def change(self, stream: Tensor, call: Call | None = None) -> Tensor:
+        """Return what `forward` adds: float32 (B, T, d)."""
+        return self.write(stream, call or Call()).change
+
+    def write(self, stream: Tensor, call: Call) -> Written:
+        """Return what is added to the stream, and what was read and is to be remembered.
+
+        `TalanError` where the conditioning or the control needs what `call` does not give.
         """
-        return stream + self.change(stream, valid, prompt, donors).to(stream.dtype)
-
-    def change(
-        self,
-        stream: Tensor,
-        valid: Tensor | None = None,
-        prompt: Tensor | None = None,
-        donors: Donors | None = None,
-    ) -> Tensor:
-        """Return what `forward` adds: float32 (B, T, d), 0 where nothing is written."""
         # Half precision would make the size of a small update depend on the precision of a run.
         with torch.autocast(device_type=stream.device.type, enabled=False):
-            return self._change(stream, valid, prompt, donors)
+            return self._write(stream, call)
 
-    def _change(
-        self,
-        stream: Tensor,
-        valid: Tensor | None,
-        prompt: Tensor | None,
-        donors: Donors | None,
-    ) -> Tensor:
+    def _write(self, stream: Tensor, call: Call) -> Written:
         if self.config.gradient_scale != 1.0:
             stream = ScaleGradient.apply(stream, self.config.gradient_scale)
         stream = stream.float()
+        valid = call.valid
         if valid is not None:
             # A padded row may hold NaN, which no weight of 0 would take out of a sum.
             stream = torch.where(valid[..., None], stream, 0.0)
         tokens = self.project(stream)
-        written = valid
-        if self.config.conditioning == "prompt":
-            if prompt is None:
-                raise TalanError(
-                    "conditioning 'prompt' needs the lengths of the prompts",
-                    place="Block",
-                    hint="call the model inside `with handle.prompt(lengths):`",
-                )
-            rank = ranks(
-                torch.ones_like(tokens[..., 0], dtype=torch.bool) if valid is None else valid
-            )
-            after = rank >= prompt[:, None] - 1
-            written = after if valid is None else valid & after
-            inside = rank < prompt[:, None]
-            slots = self._row_slots(tokens, inside if valid is None else valid & inside, donors)
-        else:
-            slots = self._token_slots(tokens, valid, donors)
+        written, visible = self._conditioned(tokens, call)
+        slots, prefix = self._slots(tokens, visible, call)
         delta = self.projection(self.reader(tokens, self.mixer(slots)))
         change = self.writeback(stream, delta)
-        return change if written is None else torch.where(written[..., None], change, 0.0)
+        if written is not None:
+            change = torch.where(written[..., None], change, 0.0)
+        return Written(change, slots, tokens, self._after(tokens, prefix, call))
 
     def project(self, stream: Tensor) -> Tensor:
         """u (B, T, r) = W_in norm(h) of a float32 stream (B, T, d)."""
         return self.memory.project(F.rms_norm(stream, stream.shape[-1:]))
 
-    def _token_slots(self, tokens: Tensor, valid: Tensor | None, donors: Donors | None) -> Tensor:
-        """Slots of each token (B, T, M, r), or (M, r) for the static control."""
-        if isinstance(self.memory, StaticMemory):
-            return self.memory.vectors
-        if self.config.control != "shuffled":
-            return prefix_softmax(self.memory.scores(tokens, valid), tokens)[0]
-        lent, lent_valid = self._lent(tokens, valid, donors)
-        slots, _ = prefix_softmax(self.memory.scores(lent, lent_valid), lent)
-        if lent_valid is None:
-            return slots
-        receiver = torch.ones_like(tokens[..., 0], dtype=torch.bool) if valid is None else valid
-        return align(slots, receiver, lent_valid)
+    def _scores(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        """See `TokenMemory.scores`; a static memory is asked for none."""
+        assert isinstance(self.memory, TokenMemory)
+        return self.memory.scores(tokens, visible)
 
-    def _row_slots(self, tokens: Tensor, visible: Tensor, donors: Donors | None) -> Tensor:
-        """Slots of each row (B, M, r) from its visible tokens, or (M, r) for the static control."""
+    def _conditioned(self, tokens: Tensor, call: Call) -> tuple[Tensor | None, Tensor | None]:
+        """Which tokens are written and which may be seen, (B, T) each; None means all."""
+        if self.config.conditioning == "causal":
+            return call.valid, call.valid
+        if call.prompt is None:
+            raise TalanError(
+                "conditioning 'prompt' needs the lengths of the prompts",
+                place="Block",
+                hint="call the model inside `with handle.prompt(lengths):`",
+            )
+        valid = _all_valid(tokens) if call.valid is None else call.valid
+        rank = ranks(valid, call.segments)
+        if call.past is not None:
+            rank = rank + call.past.seen[:, None]
+        prompt = call.prompt[:, None]
+        if call.segments is not None and call.prompt.ndim == 2:
+            prompt = call.prompt.gather(1, call.segments)
+        return valid & (rank >= prompt - 1), valid & (rank < prompt)
+
+    def _slots(
+        self, tokens: Tensor, visible: Tensor | None, call: Call
+    ) -> tuple[Tensor, PrefixState | None]:
+        """The slots to read (see `Written`), and the running softmax after the last token."""
+        if call.slots is not None:
+            return call.slots, None
         if isinstance(self.memory, StaticMemory):
-            return self.memory.vectors
-        if self.config.control != "shuffled":
-            return pooled_softmax(self.memory.scores(tokens, visible), tokens)
-        lent, lent_visible = self._lent(tokens, visible, donors)
-        return pooled_softmax(self.memory.scores(lent, lent_visible), lent)
+            return self.memory.vectors, None
+        if self.config.control == "shuffled" or call.donors is not None:
+            return self._lent_slots(tokens, visible, call), None
+        scores = self._scores(tokens, visible)
+        past = self._past(call)
+        if self.config.conditioning == "prompt" and call.segments is None:
+            prefix = pooled_softmax(scores, tokens, past)
+            return prefix.mean, prefix
+        return prefix_softmax(scores, tokens, past, call.segments)
+
+    def _past(self, call: Call) -> PrefixState | None:
+        """The running softmax behind the tokens of this call, made anew after a crop."""
+        if call.past is None or call.past.prefix is not None or not call.past.pieces:
+            return None if call.past is None else call.past.prefix
+        tokens, valid = call.past.history()
+        if not tokens.shape[1]:
+            return None
+        before = Call(valid=valid, prompt=call.prompt)
+        _, visible = self._conditioned(tokens, before)
+        return pooled_softmax(self._scores(tokens, visible), tokens)
+
+    def _after(self, tokens: Tensor, prefix: PrefixState | None, call: Call) -> MemoryState:
+        """The memory after this call."""
+        length = tokens.shape[1]
+        seen: Tensor | int = length if call.valid is None else call.valid.sum(1)
+        if call.past is None:
+            none = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
+            return MemoryState(prefix, none + seen, call.prompt, length)
+        return MemoryState(prefix, call.past.seen + seen, call.prompt, call.past.length + length)
+
+    def _lent_slots(self, tokens: Tensor, visible: Tensor | None, call: Call) -> Tensor:
+        """Slots of another sequence: of each token (B, T, M, r) or of each row (B, M, r)."""
+        if call.segments is not None:
+            raise TalanError(
+                "a donor lends its memory to a row, and these rows pack several sequences",
+                place="position_ids",
+                hint="give one sequence per row, with an attention mask",
+            )
+        lent, lent_visible = self._lent(tokens, visible, call.donors)
+        scores = self._scores(lent, lent_visible)
+        if self.config.conditioning == "prompt":
+            return pooled_softmax(scores, lent).mean
+        slots, _ = prefix_softmax(scores, lent)
+        if lent_visible is None and call.past is None and slots.shape[1] == tokens.shape[1]:
+            return slots
+        receiver = _all_valid(tokens) if visible is None else visible
+        donor = _all_valid(lent) if lent_visible is None else lent_visible
+        return align(slots, receiver, donor, None if call.past is None else call.past.seen)
 
     def _lent(
         self, tokens: Tensor, visible: Tensor | None, donors: Donors | None
@@ -222,3 +295,7 @@ class Block(nn.Module):
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
         return super()._apply(move, recurse)
+
+
+def _all_valid(tokens: Tensor) -> Tensor:
+    return torch.ones_like(tokens[..., 0], dtype=torch.bool)

@@ -15,7 +15,7 @@ CONTROLS: tuple[str, ...] = ("static", "shuffled", "random")
 
 # Versions of what every block shares. Raise one when the same configuration, seed and data
 # would train to another result.
-BLOCK_RECIPE = 1
+BLOCK_RECIPE = 2
 CONTROL_RECIPES: dict[str, int] = {"static": 1, "shuffled": 1, "random": 1}
 
 

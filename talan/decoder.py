@@ -19,17 +19,25 @@ class Decoder:
     hidden_size: int
 
 
-def find_decoder(model: nn.Module) -> Decoder:
+def find_decoder(model: nn.Module, layers: nn.ModuleList | None = None) -> Decoder:
     """Return the decoder of a Hugging Face causal model or of a PEFT model around one.
 
     The layers are the outermost `ModuleList` with as many members as the configuration has
-    hidden layers. `TalanError` if there is none, or several side by side.
+    hidden layers, or `layers` if given. `TalanError` if there is none, if there are several side
+    by side, or if the model is an encoder-decoder.
     """
     config: Any = getattr(model, "config", None)
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    if getattr(config, "is_encoder_decoder", False):
+        raise TalanError(
+            f"{type(model).__name__} is an encoder-decoder",
+            place="attach",
+            value=type(model).__name__,
+            hint="give a decoder-only language model",
+        )
     n_layers = getattr(text, "num_hidden_layers", None)
     hidden_size = getattr(text, "hidden_size", None)
-    if not isinstance(n_layers, int) or not isinstance(hidden_size, int):
+    if not isinstance(hidden_size, int) or not (layers or isinstance(n_layers, int)):
         raise TalanError(
             f"{type(model).__name__} has no config with num_hidden_layers and hidden_size",
             place="attach",
@@ -39,17 +47,29 @@ def find_decoder(model: nn.Module) -> Decoder:
     found: list[str] = []
     for name, module in model.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in found)
-        if isinstance(module, nn.ModuleList) and len(module) == n_layers and not inside:
+        wanted = module is layers if layers is not None else _fits(module, n_layers)
+        if wanted and not inside:
             found.append(name)
+    if layers is not None and not found:
+        raise TalanError(
+            f"the given layers are no part of {type(model).__name__}",
+            place="layers",
+            value=type(layers).__name__,
+            hint="give the list of decoder layers itself, such as layers=model.model.layers",
+        )
     if len(found) != 1:
         raise TalanError(
             f"{len(found)} lists of {n_layers} layers found in {type(model).__name__}"
             + (f" ({', '.join(found)})" if found else ""),
             place="attach",
             value=type(model).__name__,
-            hint="give a model with one stack of decoder layers",
+            hint="name the list of decoder layers, such as layers=model.model.layers",
         )
-    layers = model.get_submodule(found[0])
-    assert isinstance(layers, nn.ModuleList)
     stack = model.get_submodule(found[0].rpartition(".")[0])
-    return Decoder(stack=stack, layers=layers, hidden_size=hidden_size)
+    chosen = model.get_submodule(found[0])
+    assert isinstance(chosen, nn.ModuleList)
+    return Decoder(stack=stack, layers=chosen, hidden_size=hidden_size)
+
+
+def _fits(module: nn.Module, n_layers: int | None) -> bool:
+    return isinstance(module, nn.ModuleList) and len(module) == n_layers

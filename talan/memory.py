@@ -17,9 +17,11 @@ from torch import Tensor, nn
 # never written. Twice this value still fits float32.
 MASKED = -1e30
 
-# Tokens handled by one masked softmax and one matrix product. Memory is O(T * CHUNK); 16 was the
-# fastest of 8, 16, 32 and 64 on a CPU at 32 and 64 tokens.
+# Tokens handled by one masked softmax and one matrix product: memory is O(T * CHUNK).
 CHUNK = 16
+
+# Chunks handled by one masked softmax when their sums are carried on.
+SPAN = 32
 
 
 @dataclass(frozen=True)
@@ -32,47 +34,129 @@ class PrefixState:
 
 
 def prefix_softmax(
-    scores: Tensor, values: Tensor, state: PrefixState | None = None, chunk: int = CHUNK
+    scores: Tensor,
+    values: Tensor,
+    state: PrefixState | None = None,
+    segments: Tensor | None = None,
+    chunk: int = CHUNK,
 ) -> tuple[Tensor, PrefixState]:
     """Attend to the tokens s <= t, for every t and slot: slots (B, T, M, r) and the new state.
 
     `scores` (B, T, M) hold `MASKED` where a token must not be seen, `values` are (B, T, r).
     slots[t, m] = sum_{s <= t} e^(scores[s, m]) values[s] / sum_{s <= t} e^(scores[s, m]).
-    Weights are normalised within each softmax, so scores of any size are safe; the tokens
-    before a chunk enter its softmax as one more column that carries their mass and mean.
+    `segments` (B, T) number the sequences of a packed row: only tokens of t's own segment count.
+
+    A blocked scan: a masked softmax within each chunk, a scan over the chunks' sums, and one
+    weighted mean of the two, so memory is O(T). Weights are normalised within each softmax, so
+    scores of any size are safe.
     """
-    parts = []
-    for start in range(0, scores.shape[1], chunk):
-        part, state = _chunk_softmax(
-            scores[:, start : start + chunk], values[:, start : start + chunk], state
-        )
-        parts.append(part)
-    if state is None:
-        raise ValueError("prefix_softmax needs at least one token")
-    return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)), state
-
-
-def _chunk_softmax(
-    scores: Tensor, values: Tensor, state: PrefixState | None
-) -> tuple[Tensor, PrefixState]:
     batch, length, slots = scores.shape
-    by_slot = scores.transpose(1, 2)
-    hidden = torch.full((length, length), MASKED, device=scores.device).triu(1)
-    if state is not None:
-        by_slot = torch.cat([by_slot, state.mass[..., None]], dim=-1)
-        hidden = torch.cat([hidden, hidden.new_zeros(length, 1)], dim=-1)
-        values = torch.cat([values, values.new_zeros(batch, 1, values.shape[-1])], dim=1)
-    weights = (by_slot[:, None] + hidden[:, None, :]).softmax(-1)
-    mean = weights.reshape(batch, length * slots, -1) @ values
-    mean = mean.view(batch, length, slots, -1)
-    if state is not None:
-        mean = mean + weights[..., -1:] * state.mean[:, None]
-    return mean, PrefixState(mass=by_slot.logsumexp(-1), mean=mean[:, -1])
+    if length == 0:
+        raise ValueError("prefix_softmax needs at least one token")
+    if length == 1 and state is not None:
+        state = _step(scores[:, 0], values[:, 0], state)
+        return state.mean[:, None], state
+    chunk = min(chunk, length)
+    n_chunks = -(-length // chunk)
+    missing = n_chunks * chunk - length
+    if missing:
+        scores = torch.cat([scores, scores.new_full((batch, missing, slots), MASKED)], dim=1)
+        values = torch.cat([values, values.new_zeros(batch, missing, values.shape[-1])], dim=1)
+        if segments is not None:
+            segments = torch.cat([segments, segments[:, -1:].expand(-1, missing)], dim=1)
+    by_chunk = scores.view(batch, n_chunks, chunk, slots)
+    apart = None if segments is None else segments.reshape(batch, n_chunks, chunk)
+    logits = by_chunk.transpose(2, 3)[:, :, None] + _hidden(chunk, apart, scores)[..., None, :]
+    mass = logits.logsumexp(-1)
+    weights = logits.softmax(-1).reshape(batch, n_chunks, chunk * slots, chunk)
+    mean = weights @ values.reshape(batch, n_chunks, chunk, -1)
+    mean = mean.view(batch, n_chunks, chunk, slots, -1)
+    if n_chunks > 1 or state is not None:
+        mass, mean = _carry(mass, mean, state, apart)
+    mean = mean.reshape(batch, n_chunks * chunk, slots, -1)[:, :length]
+    # A missing token adds nothing, so the sums after the last chunk are those after the last token.
+    return mean, PrefixState(mass=mass[:, -1, -1], mean=mean[:, -1])
 
 
-def pooled_softmax(scores: Tensor, values: Tensor) -> Tensor:
-    """Attend to all tokens not `MASKED`: slots (B, M, r) of scores (B, T, M), values (B, T, r)."""
-    return scores.softmax(dim=1).transpose(1, 2) @ values
+def pooled_softmax(scores: Tensor, values: Tensor, state: PrefixState | None = None) -> PrefixState:
+    """Attend to all tokens not `MASKED`, and to those behind `state`: its `mean` are the slots.
+
+    `scores` (B, T, M) and `values` (B, T, r) give slots (B, M, r).
+    """
+    mass = scores.logsumexp(dim=1)
+    mean = scores.softmax(dim=1).transpose(1, 2) @ values
+    if state is None:
+        return PrefixState(mass, mean)
+    share = torch.sigmoid(state.mass - mass)[..., None]
+    return PrefixState(torch.logaddexp(mass, state.mass), torch.lerp(mean, state.mean, share))
+
+
+def _step(score: Tensor, value: Tensor, state: PrefixState) -> PrefixState:
+    """One more token: `score` (B, M), `value` (B, r)."""
+    mass = torch.logaddexp(state.mass, score)
+    share = torch.exp(score - mass)[..., None]
+    return PrefixState(mass, torch.lerp(state.mean, value[:, None].expand_as(state.mean), share))
+
+
+def _hidden(length: int, segments: Tensor | None, like: Tensor) -> Tensor:
+    """`MASKED` where token t (dimension -2) must not see s (-1), for a run of `length` tokens."""
+    hidden = torch.full((length, length), MASKED, device=like.device, dtype=like.dtype).triu(1)
+    if segments is None:
+        return hidden
+    apart = segments[..., :, None] != segments[..., None, :]
+    return torch.where(apart, MASKED, hidden)
+
+
+def _carry(
+    mass: Tensor, mean: Tensor, state: PrefixState | None, segments: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Let each run of tokens see the runs before it and `state`.
+
+    `mass` (B, N, C, M) and `mean` (B, N, C, M, r) are prefixes within each of N runs, `segments`
+    is (B, N, C). The sums before a run belong to the segment of the last token before it.
+    """
+    batch, _n_runs, _, slots = mass.shape
+    if state is None:
+        empty = mass.new_full((batch, slots), MASKED)
+        state = PrefixState(empty, mean.new_zeros(batch, slots, mean.shape[-1]))
+    before_mass = torch.cat([state.mass[:, None], mass[:, :-1, -1]], dim=1)
+    before_mean = torch.cat([state.mean[:, None], mean[:, :-1, -1]], dim=1)
+    before = None
+    if segments is not None:
+        before = torch.cat([segments[:, :1, 0], segments[:, :-1, -1]], dim=1)
+    before_mass, before_mean = _scan(before_mass, before_mean, before)
+    share = torch.sigmoid(before_mass[:, :, None] - mass)
+    total = torch.logaddexp(before_mass[:, :, None], mass)
+    if segments is not None and before is not None:
+        same = (segments == before[:, :, None])[..., None]
+        share, total = torch.where(same, share, 0.0), torch.where(same, total, mass)
+    return total, torch.lerp(mean, before_mean[:, :, None].expand_as(mean), share[..., None])
+
+
+def _scan(mass: Tensor, mean: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Inclusive prefix sums of `mass` (B, N, M) and `mean` (B, N, M, r), in runs of `SPAN`."""
+    batch, length, slots = mass.shape
+    if length == 1:
+        return mass, mean
+    span = min(SPAN, length)
+    n_runs = -(-length // span)
+    missing = n_runs * span - length
+    if missing:
+        mass = torch.cat([mass, mass.new_full((batch, missing, slots), MASKED)], dim=1)
+        mean = torch.cat([mean, mean.new_zeros(batch, missing, slots, mean.shape[-1])], dim=1)
+        if segments is not None:
+            segments = torch.cat([segments, segments[:, -1:].expand(-1, missing)], dim=1)
+    apart = None if segments is None else segments.reshape(batch, n_runs, span)
+    by_slot = mass.view(batch, n_runs, span, slots).transpose(2, 3)
+    hidden = _hidden(span, apart, mass)
+    logits = by_slot[..., None, :] + (hidden if apart is None else hidden[:, :, None])
+    values = mean.view(batch, n_runs, span, slots, -1).transpose(2, 3)
+    total = logits.logsumexp(-1).transpose(2, 3)
+    within = (logits.softmax(-1) @ values).transpose(2, 3)
+    if n_runs > 1:
+        total, within = _carry(total, within, None, apart)
+    total = total.reshape(batch, n_runs * span, slots)[:, :length]
+    return total, within.reshape(batch, n_runs * span, slots, -1)[:, :length]
 
 
 def normal(shape: tuple[int, ...], std: float, generator: torch.Generator) -> Tensor:

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from talan.attachment import Handle
+from talan.block import Block
+
+if TYPE_CHECKING:
+    from talan.handle import Handle
 
 # What `readout` freezes at its random start.
 COMPRESS_AND_MIX = ("memory.", "mixer.")
 
 
-def adapter_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the active PEFT adapters in `model` (none for a bare backbone).
+class Trainability:
+    """Applies the scope of a block to it and to what trains beside it, and can undo that.
+
+    Beside the block train whatever parameters of the model require a gradient: PEFT's adapter or,
+    in full fine-tuning, the model itself. Only `side` freezes them; no scope unfreezes them, so an
+    adapter that is loaded for inference stays as it is. `trainable` False freezes the whole block.
+    """
+
+    def __init__(self, model: nn.Module, block: Block) -> None:
+        self.trainable = True
+        self._model = model
+        self._block = block
+        self._frozen: list[nn.Parameter] = []
+
+    def apply(self) -> None:
+        """Set `requires_grad`; idempotent."""
+        scope = self._block.config.scope
+        for name, parameter in self._block.named_parameters():
+            frozen = (
+                not self.trainable
+                or scope == "adapter"
+                or (scope == "readout" and name.startswith(COMPRESS_AND_MIX))
+            )
+            if parameter.requires_grad == frozen:
+                parameter.requires_grad_(not frozen)
+        if scope == "side":
+            for parameter in beside(self._model, self._block):
+                self._frozen.append(parameter)
+                parameter.requires_grad_(False)
+
+    def undo(self) -> None:
+        """Let those parameters train again that the scope has frozen outside the block."""
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
+        self._frozen = []
+
+
+def beside(model: nn.Module, block: Block) -> list[nn.Parameter]:
+    """The parameters of `model` outside `block` that require a gradient.
 
     Each appears once, although PEFT names the magnitude vector of DoRA twice.
     """
-    return list(dict.fromkeys(_parts(model)))
+    own = set(block.parameters())
+    return [each for each in model.parameters() if each.requires_grad and each not in own]
 
 
-def _parts(model: nn.Module) -> Iterator[nn.Parameter]:
-    for module in model.modules():
-        if not isinstance(module, BaseTunerLayer):
-            continue
-        for kind in module.adapter_layer_names:
-            parts = getattr(module, kind)
-            for name in module.active_adapters:
-                if name not in parts:
-                    continue
-                part = parts[name]
-                yield from [part] if isinstance(part, nn.Parameter) else part.parameters()
+def trainable_parameters(handle: Handle) -> dict[str, list[nn.Parameter]]:
+    """Return what trains, as two groups (`adapter`, `block`), which are clipped separately.
 
-
-def apply_scope(model: nn.Module, handle: Handle) -> None:
-    """Set `requires_grad` of block and active adapters to what the scope of the block says.
-
-    `joint`: both train. `readout`: compress and mixer are frozen, the rest trains. `side`: the
-    adapter is frozen. `adapter`: the block is frozen. All other parameters are left alone.
-    Idempotent; call it again after anything that changes an adapter's state (PEFT unfreezes
-    every adapter parameter when its `disable_adapter` context ends).
+    `adapter` is all that trains outside the block: PEFT's adapter or, in full fine-tuning, the
+    model. The scope is applied first.
     """
-    scope = handle.config.scope
-    for name, parameter in handle.named_parameters():
-        frozen = scope == "adapter" or (scope == "readout" and name.startswith(COMPRESS_AND_MIX))
-        parameter.requires_grad_(not frozen)
-    for parameter in adapter_parameters(model):
-        parameter.requires_grad_(scope != "side")
-
-
-def trainable_parameters(model: nn.Module, handle: Handle) -> dict[str, list[nn.Parameter]]:
-    """Return what trains, as two groups (`adapter`, `block`), which are clipped separately."""
+    handle.apply_scope()
     return {
-        "adapter": [each for each in adapter_parameters(model) if each.requires_grad],
+        "adapter": beside(handle.model, handle.block),
         "block": [each for each in handle.parameters() if each.requires_grad],
     }

@@ -10,9 +10,9 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from torch.func import functional_call, stack_module_state
 
 import talan
-from talan.block import Block
+from talan.block import Block, Call
 from talan.errors import TalanError
-from talan.scope import adapter_parameters, apply_scope, trainable_parameters
+from talan.scope import beside, trainable_parameters
 from tests.talan.cases import (
     CASES,
     LAYERS,
@@ -43,7 +43,7 @@ def test_the_adapters_own_state_stays_as_it_is(kind, first):
     beside = get_peft_model_state_dict(model)
     assert list(beside) == list(plain)
     assert all(torch.equal(beside[key], plain[key]) for key in plain)
-    apply_scope(model, handle)
+    handle.apply_scope()
     ids = tokens(2, 9)
     model(ids, labels=ids).loss.backward()
     assert handle.block.projection.out.grad.abs().sum() > 0
@@ -53,8 +53,7 @@ def test_the_adapters_own_state_stays_as_it_is(kind, first):
 def test_block_and_adapter_train_together(kind):
     model = adapted(kind=kind)
     handle = talan.attach(model, talan.TalanConfig(), generator=generator())
-    apply_scope(model, handle)
-    groups = trainable_parameters(model, handle)
+    groups = trainable_parameters(handle)
     everything = groups["adapter"] + groups["block"]
     assert len(set(everything)) == len(everything)
     before = [each.detach().clone() for each in everything]
@@ -96,16 +95,16 @@ def test_scopes_set_what_trains(scope, frozen_block, frozen_adapter):
     model = adapted(kind="dora")
     handle = talan.attach(model, talan.TalanConfig(scope=scope), generator=generator())
     for _ in range(2):
-        apply_scope(model, handle)
+        handle.apply_scope()
         for name, parameter in handle.named_parameters():
             assert parameter.requires_grad == (name.partition(".")[0] not in frozen_block)
         adapter = [p for n, p in model.named_parameters() if "lora_" in n]
-        assert {id(each) for each in adapter} == {id(each) for each in adapter_parameters(model)}
+        if not frozen_adapter:
+            assert {id(p) for p in adapter} == {id(p) for p in beside(model, handle.block)}
         assert all(each.requires_grad != frozen_adapter for each in adapter)
         with model.disable_adapter():  # PEFT unfreezes the adapter when this ends
             pass
-    apply_scope(model, handle)
-    groups = trainable_parameters(model, handle)
+    groups = trainable_parameters(handle)
     assert bool(groups["adapter"]) != frozen_adapter
     assert bool(groups["block"]) == (scope != "adapter")
     rest = [p for n, p in model.named_parameters() if "lora_" not in n and "talan" not in n]
@@ -168,7 +167,7 @@ def test_detached_models_compute_what_they_did_before():
     ids = tokens(2, 9)
     keys, plain = list(model.state_dict()), model(ids).logits
     handle = talan.attach(model, talan.TalanConfig(), generator=generator())
-    assert model.talan is handle.block
+    assert model.talan.default is handle.block
     awaken(handle)
     assert not torch.equal(model(ids).logits, plain)
     handle.detach()
@@ -184,7 +183,7 @@ def test_disabled_bypasses_nests_and_leaves_training_flags_alone():
     plain = model(ids).logits
     handle = talan.attach(model, talan.TalanConfig(scope="readout"), generator=generator())
     awaken(handle)
-    apply_scope(model, handle)
+    handle.apply_scope()
     flags = [each.requires_grad for each in model.parameters()]
     awake = model(ids).logits
     with handle.disabled():
@@ -216,7 +215,7 @@ def test_a_copy_of_the_model_has_a_block_of_its_own(insertion):
     awaken(handle)
     assert torch.equal(twin(ids).logits, plain)
     with torch.no_grad():
-        twin.talan.projection.out.fill_(1.0)
+        twin.talan.default.projection.out.fill_(1.0)
     assert not torch.equal(twin(ids).logits, plain)
     assert not torch.equal(twin(ids).logits, model(ids).logits)
 
@@ -266,10 +265,14 @@ def test_blocks_batch_over_a_run_axis(name):
     prompt = torch.full((3, 4), 6)
 
     def one(parameters, buffers, stream, valid, prompt):
-        return functional_call(blocks[0], (parameters, buffers), (stream, valid, prompt))
+        return functional_call(
+            blocks[0], (parameters, buffers), (stream, Call(valid=valid, prompt=prompt))
+        )
 
     together = torch.vmap(one)(parameters, buffers, stream, valid, prompt)
-    apart = torch.stack([b(stream[i], valid[i], prompt[i]) for i, b in enumerate(blocks)])
+    apart = torch.stack(
+        [b(stream[i], Call(valid=valid[i], prompt=prompt[i])) for i, b in enumerate(blocks)]
+    )
     torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
     found, wanted = (
         torch.autograd.grad(out.square().sum(), stream)[0] for out in (together, apart)

@@ -7,6 +7,7 @@ import torch
 
 import talan
 import talan.block
+from talan.block import Call
 from talan.errors import TalanError
 from tests.talan.cases import (
     ARCHITECTURES,
@@ -51,8 +52,8 @@ def test_every_architecture_is_causal(architecture, conditioning):
 
 
 def test_the_probe_catches_a_memory_of_the_whole_sequence(qwen3, monkeypatch):
-    def whole(scores, values):
-        pooled = talan.block.pooled_softmax(scores, values)
+    def whole(scores, values, state, segments):
+        pooled = talan.block.pooled_softmax(scores, values).mean
         return pooled[:, None].expand(-1, scores.shape[1], -1, -1), None
 
     monkeypatch.setattr(talan.block, "prefix_softmax", whole)
@@ -82,7 +83,7 @@ def test_the_block_reaches_back_beyond_its_own_token(qwen3):
 def test_prompt_conditioning_writes_from_the_last_prompt_token_on(qwen3):
     config = talan.TalanConfig(conditioning="prompt")
     with attached(qwen3, config) as handle:
-        change = handle.block.change(torch.randn(3, 12, 32), None, torch.tensor([1, 5, 12]))
+        change = handle.block.change(torch.randn(3, 12, 32), Call(prompt=torch.tensor([1, 5, 12])))
     written = (change != 0).any(-1)
     assert [row.nonzero()[0].item() for row in written] == [0, 4, 11]
     assert all(row[first:].all() for row, first in zip(written, (0, 4, 11), strict=True))
@@ -138,10 +139,10 @@ def test_padding_may_hold_anything(qwen3):
     valid = torch.ones(2, 9, dtype=torch.bool)
     valid[0, :3] = False
     with attached(qwen3, talan.TalanConfig()) as handle:
-        clean = handle.block.change(stream, valid)
+        clean = handle.block.change(stream, Call(valid=valid))
         stream[0, :3] = float("nan")
         dirty = stream.clone().requires_grad_()
-        change = handle.block.change(dirty, valid)
+        change = handle.block.change(dirty, Call(valid=valid))
         change.sum().backward()
     assert torch.equal(change, clean)
     assert (change[0, :3] == 0).all()
@@ -207,23 +208,6 @@ def test_prompt_conditioning_asks_for_lengths(qwen3):
                 pass
 
 
-def test_decoding_from_a_cache_is_refused_not_wrong(qwen3):
-    ids = tokens(2, 8)
-    with attached(qwen3, talan.TalanConfig()), torch.no_grad():
-        whole = qwen3(ids, use_cache=True)
-        assert torch.isfinite(whole.logits).all()
-        with pytest.raises(TalanError, match="use_cache=False"):
-            qwen3(ids[:, :1], past_key_values=whole.past_key_values)
-        grown = qwen3.generate(ids, max_new_tokens=4, do_sample=False, use_cache=False)
-        step = qwen3(grown[:, :-1]).logits[:, -1].argmax(-1)
-    assert torch.equal(grown[:, -1], step)
-
-
-def test_packed_rows_and_other_masks_are_refused(qwen3):
-    ids = tokens(1, 6)
-    packed = torch.tensor([[0, 1, 2, 0, 1, 2]])
-    with attached(qwen3, talan.TalanConfig()):
-        with pytest.raises(TalanError, match="packed in one row"):
-            qwen3(ids, position_ids=packed)
-        with pytest.raises(TalanError, match="must be 2-D"):
-            qwen3(ids, attention_mask=torch.ones(1, 1, 6, 6, dtype=torch.bool))
+def test_other_masks_are_refused(qwen3):
+    with attached(qwen3, talan.TalanConfig()), pytest.raises(TalanError, match="must be 2-D"):
+        qwen3(tokens(1, 6), attention_mask=torch.ones(1, 1, 6, 6, dtype=torch.bool))

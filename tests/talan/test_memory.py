@@ -85,7 +85,7 @@ def test_masked_tokens_weigh_nothing_wherever_they_are():
 def test_pooled_softmax_is_the_prefix_softmax_at_the_end():
     scores, values = drawn(21, 4)
     torch.testing.assert_close(
-        pooled_softmax(scores, values), prefix_softmax(scores, values)[0][:, -1]
+        pooled_softmax(scores, values).mean, prefix_softmax(scores, values)[0][:, -1]
     )
 
 

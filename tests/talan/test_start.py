@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import talan
-from talan.scope import apply_scope, trainable_parameters
+from talan.scope import trainable_parameters
 from tests.talan.cases import (
     ARCHITECTURES,
     CASES,
@@ -77,7 +77,7 @@ def test_gradient_reaches_the_way_out_at_step_zero(name):
     config = CASES[name]
     model = adapted()
     with attached(model, config, awake=False) as handle, prompt_of(handle, 2, 5):
-        apply_scope(model, handle)
+        handle.apply_scope()
         model(tokens(2, 17), labels=tokens(2, 17)).loss.backward()
         projection = handle.block.projection
         moving = projection.out if projection.scale is None else projection.scale
@@ -89,9 +89,9 @@ def test_everything_that_trains_gets_a_gradient_once_awake(name):
     config = CASES[name]
     model = adapted()
     with attached(model, config) as handle, prompt_of(handle, 2, 5):
-        apply_scope(model, handle)
+        handle.apply_scope()
         model(tokens(2, 17), labels=tokens(2, 17)).loss.backward()
-        groups = trainable_parameters(model, handle)
+        groups = trainable_parameters(handle)
         for parameter in groups["block"]:
             assert parameter.grad is not None
             assert parameter.grad.abs().sum() > 0
@@ -119,8 +119,8 @@ def trained(config: talan.TalanConfig | None, steps: int = 3) -> dict[str, torch
     parameters = [each for each in model.parameters() if each.requires_grad]
     if config is not None:
         handle = talan.attach(model, config, generator=generator())
-        apply_scope(model, handle)
-        groups = trainable_parameters(model, handle)
+        handle.apply_scope()
+        groups = trainable_parameters(handle)
         parameters = groups["adapter"] + groups["block"]
     optimizer = torch.optim.AdamW(parameters, lr=1e-2)
     with torch.random.fork_rng():
