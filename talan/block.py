@@ -67,12 +67,18 @@ class Reader(nn.Module):
         if self.query is None:
             only = slots[..., 0, :]
             return (only if per_token or only.ndim == 1 else only[:, None]).expand_as(tokens)
+        weights = self.weights(tokens, slots)
+        return (slots * weights[..., None]).sum(-2) if per_token else weights @ slots
+
+    def weights(self, tokens: Tensor, slots: Tensor) -> Tensor:
+        """The attention of each token to the slots it reads, (B, T, M); see `forward`."""
+        if self.query is None:
+            return torch.ones_like(tokens[..., :1])
         query = tokens @ self.query.T / math.sqrt(tokens.shape[-1])
-        if not per_token:
-            return (query @ slots.transpose(-1, -2)).softmax(-1) @ slots
+        if slots.ndim != 4:
+            return (query @ slots.transpose(-1, -2)).softmax(-1)
         # Elementwise: B T matrix products of a few slots each take three times as long on a CPU.
-        weights = (slots * query[..., None, :]).sum(-1).softmax(-1)
-        return (slots * weights[..., None]).sum(-2)
+        return (slots * query[..., None, :]).sum(-1).softmax(-1)
 
 
 class Projection(nn.Module):
@@ -160,9 +166,39 @@ class Block(nn.Module):
 
         `TalanError` where the conditioning or the control needs what `call` does not give.
         """
+        self.check(stream.shape[0], call)
         # Half precision would make the size of a small update depend on the precision of a run.
         with torch.autocast(device_type=stream.device.type, enabled=False):
             return self._write(stream, call)
+
+    def check(self, rows: int, call: Call) -> None:
+        """Raise `TalanError` if a batch of `rows` sequences lacks something in `call`."""
+        if self.config.conditioning == "prompt" and call.prompt is None:
+            raise TalanError(
+                "conditioning 'prompt' needs the lengths of the prompts",
+                place="Block",
+                hint="call the model inside `with handle.prompt(lengths):`",
+            )
+        lends = call.slots is None and self.config.control == "shuffled"
+        if lends and call.donors is None and not self.training:
+            raise TalanError(
+                "control 'shuffled' needs donors in evaluation",
+                place="Block",
+                hint="call the model inside `with handle.donor(donors):`",
+            )
+        if lends and call.donors is None and rows < 2:
+            raise TalanError(
+                "control 'shuffled' takes the memory of the next row, and this batch has one row",
+                place="Block",
+                value=rows,
+                hint="train with a batch of at least 2",
+            )
+        if (lends or call.donors is not None) and call.segments is not None:
+            raise TalanError(
+                "a donor lends its memory to a row, and these rows pack several sequences",
+                place="position_ids",
+                hint="give one sequence per row, with an attention mask",
+            )
 
     def _write(self, stream: Tensor, call: Call) -> Written:
         if self.config.gradient_scale != 1.0:
@@ -194,12 +230,7 @@ class Block(nn.Module):
         """Which tokens are written and which may be seen, (B, T) each; None means all."""
         if self.config.conditioning == "causal":
             return call.valid, call.valid
-        if call.prompt is None:
-            raise TalanError(
-                "conditioning 'prompt' needs the lengths of the prompts",
-                place="Block",
-                hint="call the model inside `with handle.prompt(lengths):`",
-            )
+        assert call.prompt is not None
         valid = _all_valid(tokens) if call.valid is None else call.valid
         rank = ranks(valid, call.segments)
         if call.past is not None:
@@ -248,12 +279,6 @@ class Block(nn.Module):
 
     def _lent_slots(self, tokens: Tensor, visible: Tensor | None, call: Call) -> Tensor:
         """Slots of another sequence: of each token (B, T, M, r) or of each row (B, M, r)."""
-        if call.segments is not None:
-            raise TalanError(
-                "a donor lends its memory to a row, and these rows pack several sequences",
-                place="position_ids",
-                hint="give one sequence per row, with an attention mask",
-            )
         lent, lent_visible = self._lent(tokens, visible, call.donors)
         scores = self._scores(lent, lent_visible)
         if self.config.conditioning == "prompt":
@@ -272,19 +297,6 @@ class Block(nn.Module):
         if donors is not None:
             stream = torch.where(donors.valid[..., None], donors.stream.float(), 0.0)
             return self.project(stream), donors.valid
-        if not self.training:
-            raise TalanError(
-                "control 'shuffled' needs donors in evaluation",
-                place="Block",
-                hint="call the model inside `with handle.donor(donors):`",
-            )
-        if tokens.shape[0] < 2:
-            raise TalanError(
-                "control 'shuffled' takes the memory of the next row, and this batch has one row",
-                place="Block",
-                value=tokens.shape[0],
-                hint="train with a batch of at least 2",
-            )
         return tokens.roll(-1, 0), None if visible is None else visible.roll(-1, 0)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Block:

@@ -23,6 +23,10 @@ CHUNK = 16
 # Chunks handled by one masked softmax when their sums are carried on.
 SPAN = 32
 
+# Up to so many chunks are done one after another: two thirds of the blocked scan's time on a CPU,
+# and few enough launches on other devices.
+IN_TURN = 4
+
 
 @dataclass(frozen=True)
 class PrefixState:
@@ -56,26 +60,93 @@ def prefix_softmax(
     if length == 1 and state is not None:
         state = _step(scores[:, 0], values[:, 0], state)
         return state.mean[:, None], state
-    chunk = min(chunk, length)
     n_chunks = -(-length // chunk)
+    if n_chunks <= IN_TURN and segments is None:
+        return _in_turn(scores, values, state, chunk)
+    chunk = min(chunk, length)
     missing = n_chunks * chunk - length
     if missing:
         scores = torch.cat([scores, scores.new_full((batch, missing, slots), MASKED)], dim=1)
         values = torch.cat([values, values.new_zeros(batch, missing, values.shape[-1])], dim=1)
         if segments is not None:
             segments = torch.cat([segments, segments[:, -1:].expand(-1, missing)], dim=1)
-    by_chunk = scores.view(batch, n_chunks, chunk, slots)
+    by_slot = scores.view(batch, n_chunks, chunk, slots).transpose(2, 3)
+    values = values.reshape(batch, n_chunks, chunk, -1)
     apart = None if segments is None else segments.reshape(batch, n_chunks, chunk)
-    logits = by_chunk.transpose(2, 3)[:, :, None] + _hidden(chunk, apart, scores)[..., None, :]
-    mass = logits.logsumexp(-1)
-    weights = logits.softmax(-1).reshape(batch, n_chunks, chunk * slots, chunk)
-    mean = weights @ values.reshape(batch, n_chunks, chunk, -1)
-    mean = mean.view(batch, n_chunks, chunk, slots, -1)
-    if n_chunks > 1 or state is not None:
-        mass, mean = _carry(mass, mean, state, apart)
-    mean = mean.reshape(batch, n_chunks * chunk, slots, -1)[:, :length]
+    logits = by_slot[:, :, None] + _hidden(chunk, apart, scores)[..., None, :]
+    sums = _sums(by_slot, values, apart)
+    before, visible = _before(sums, state, apart)
+    # The tokens before a chunk are one more column, which carries their mass and mean.
+    column = before.mass[:, :, None].expand(-1, -1, chunk, -1)
+    if visible is not None:
+        column = torch.where(visible[..., None], column, 2 * MASKED)
+    weights = torch.cat([logits, column[..., None]], dim=-1).softmax(-1)
+    padded = torch.nn.functional.pad(values, (0, 0, 0, 1))
+    mean = _weighted(weights, padded) + weights[..., -1:] * before.mean[:, :, None]
+    mean = mean.view(batch, n_chunks * chunk, slots, -1)[:, :length]
     # A missing token adds nothing, so the sums after the last chunk are those after the last token.
-    return mean, PrefixState(mass=mass[:, -1, -1], mean=mean[:, -1])
+    mass = torch.logaddexp(before.mass[:, -1], sums.mass[:, -1])
+    if visible is not None:
+        mass = torch.where(visible[:, -1, -1:], mass, sums.mass[:, -1])
+    return mean, PrefixState(mass=mass, mean=mean[:, -1])
+
+
+def _in_turn(
+    scores: Tensor, values: Tensor, state: PrefixState | None, chunk: int
+) -> tuple[Tensor, PrefixState]:
+    """Chunk by chunk, each with the sums of those before as one more column."""
+    parts = []
+    for start in range(0, scores.shape[1], chunk):
+        by_slot = scores[:, start : start + chunk].transpose(1, 2)
+        seen = values[:, start : start + chunk]
+        batch, slots, length = by_slot.shape
+        hidden = _hidden(length, None, scores)
+        if state is not None:
+            by_slot = torch.cat([by_slot, state.mass[..., None]], dim=-1)
+            hidden = torch.cat([hidden, hidden.new_zeros(length, 1)], dim=-1)
+            seen = torch.cat([seen, seen.new_zeros(batch, 1, seen.shape[-1])], dim=1)
+        weights = (by_slot[:, None] + hidden[:, None, :]).softmax(-1)
+        mean = (weights.reshape(batch, length * slots, -1) @ seen).view(batch, length, slots, -1)
+        if state is not None:
+            mean = mean + weights[..., -1:] * state.mean[:, None]
+        parts.append(mean)
+        state = PrefixState(mass=by_slot.logsumexp(-1), mean=mean[:, -1])
+    assert state is not None
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), state
+
+
+def _weighted(weights: Tensor, values: Tensor) -> Tensor:
+    """Means (B, N, C, M, r) of `values` (B, N, S, r) by `weights` (B, N, C, M, S)."""
+    batch, n_chunks, chunk, slots, seen = weights.shape
+    flat = weights.reshape(batch, n_chunks, chunk * slots, seen) @ values
+    return flat.view(batch, n_chunks, chunk, slots, -1)
+
+
+def _sums(by_slot: Tensor, values: Tensor, segments: Tensor | None) -> PrefixState:
+    """Mass (B, N, M) and mean (B, N, M, r) of each chunk, of the segment of its last token."""
+    if segments is not None:
+        other = segments != segments[..., -1:]
+        by_slot = torch.where(other[:, :, None], MASKED, by_slot)
+    return PrefixState(by_slot.logsumexp(-1), by_slot.softmax(-1) @ values)
+
+
+def _before(
+    sums: PrefixState, state: PrefixState | None, segments: Tensor | None
+) -> tuple[PrefixState, Tensor | None]:
+    """What lies before each chunk, and which of its tokens (B, N, C) may see that (None: all).
+
+    It belongs to the segment of the last token before the chunk.
+    """
+    batch, _, slots = sums.mass.shape
+    if state is None:
+        empty = sums.mass.new_full((batch, slots), MASKED)
+        state = PrefixState(empty, sums.mean.new_zeros(batch, slots, sums.mean.shape[-1]))
+    mass = torch.cat([state.mass[:, None], sums.mass[:, :-1]], dim=1)
+    mean = torch.cat([state.mean[:, None], sums.mean[:, :-1]], dim=1)
+    if segments is None:
+        return PrefixState(*_scan(mass, mean, None)), None
+    last = torch.cat([segments[:, :1, 0], segments[:, :-1, -1]], dim=1)
+    return PrefixState(*_scan(mass, mean, last)), segments == last[:, :, None]
 
 
 def pooled_softmax(scores: Tensor, values: Tensor, state: PrefixState | None = None) -> PrefixState:
@@ -107,30 +178,19 @@ def _hidden(length: int, segments: Tensor | None, like: Tensor) -> Tensor:
     return torch.where(apart, MASKED, hidden)
 
 
-def _carry(
-    mass: Tensor, mean: Tensor, state: PrefixState | None, segments: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Let each run of tokens see the runs before it and `state`.
+def _carry(mass: Tensor, mean: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Let each run see the runs before it.
 
     `mass` (B, N, C, M) and `mean` (B, N, C, M, r) are prefixes within each of N runs, `segments`
-    is (B, N, C). The sums before a run belong to the segment of the last token before it.
+    is (B, N, C).
     """
-    batch, _n_runs, _, slots = mass.shape
-    if state is None:
-        empty = mass.new_full((batch, slots), MASKED)
-        state = PrefixState(empty, mean.new_zeros(batch, slots, mean.shape[-1]))
-    before_mass = torch.cat([state.mass[:, None], mass[:, :-1, -1]], dim=1)
-    before_mean = torch.cat([state.mean[:, None], mean[:, :-1, -1]], dim=1)
-    before = None
-    if segments is not None:
-        before = torch.cat([segments[:, :1, 0], segments[:, :-1, -1]], dim=1)
-    before_mass, before_mean = _scan(before_mass, before_mean, before)
-    share = torch.sigmoid(before_mass[:, :, None] - mass)
-    total = torch.logaddexp(before_mass[:, :, None], mass)
-    if segments is not None and before is not None:
-        same = (segments == before[:, :, None])[..., None]
-        share, total = torch.where(same, share, 0.0), torch.where(same, total, mass)
-    return total, torch.lerp(mean, before_mean[:, :, None].expand_as(mean), share[..., None])
+    before, visible = _before(PrefixState(mass[:, :, -1], mean[:, :, -1]), None, segments)
+    share = torch.sigmoid(before.mass[:, :, None] - mass)
+    total = torch.logaddexp(before.mass[:, :, None], mass)
+    if visible is not None:
+        share = torch.where(visible[..., None], share, 0.0)
+        total = torch.where(visible[..., None], total, mass)
+    return total, torch.lerp(mean, before.mean[:, :, None].expand_as(mean), share[..., None])
 
 
 def _scan(mass: Tensor, mean: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -154,7 +214,7 @@ def _scan(mass: Tensor, mean: Tensor, segments: Tensor | None) -> tuple[Tensor, 
     total = logits.logsumexp(-1).transpose(2, 3)
     within = (logits.softmax(-1) @ values).transpose(2, 3)
     if n_runs > 1:
-        total, within = _carry(total, within, None, apart)
+        total, within = _carry(total, within, apart)
     total = total.reshape(batch, n_runs * span, slots)[:, :length]
     return total, within.reshape(batch, n_runs * span, slots, -1)[:, :length]
 

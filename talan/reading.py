@@ -34,9 +34,15 @@ class Reading:
             return self.mask[:, -length:].bool()
         # A token attends to itself unless it is padding.
         rows = torch.arange(length, device=self.mask.device)
-        columns = (rows + self.past).view(1, 1, length, 1)
+        columns = (rows + self.past - self._first_column(length)).view(1, 1, length, 1)
         own = self.mask.gather(3, columns.expand(len(self.mask), 1, -1, 1))[:, 0, :, 0]
         return own if own.dtype == torch.bool else own >= 0
+
+    def _first_column(self, length: int) -> int:
+        """The position that the first column of a 4-D mask stands for; above 0 in a window."""
+        sliding = self.cache.is_sliding
+        layer = sliding.index(False) if False in sliding else 0
+        return int(self.cache.get_mask_sizes(length, layer)[1])
 
 
 def read(given: Mapping[str, Any]) -> Reading:

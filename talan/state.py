@@ -35,6 +35,7 @@ class MemoryState:
         self.prompt = prompt
         self.length = length
         self.start = 0
+        self.given: Tensor | None = None
         self.pieces: list[tuple[Tensor, Tensor]] = []
 
     def history(self) -> tuple[Tensor, Tensor]:
@@ -72,12 +73,12 @@ class MemoryState:
         if self.prefix is not None:
             self.prefix.mass.fill_(MASKED)
             self.prefix.mean.zero_()
-        self.prompt = None
+        self.prompt = self.given = None
         self.pieces = []
 
     def assign(self, other: MemoryState) -> None:
         """Take over what `other` remembers, in place (see `reset`)."""
-        self.length = other.length
+        self.length, self.given = other.length, other.given
         self.seen.copy_(other.seen)
         if self.prefix is not None and other.prefix is not None:
             self.prefix.mass.copy_(other.prefix.mass)

@@ -180,7 +180,7 @@ def test_gradient_scale_is_merged_exactly_where_it_is_inert(fields, below, inert
 
 
 def test_recipes_name_what_a_configuration_uses():
-    assert recipes(TalanConfig()) == {"block": 1, "mixer": 1, "writeback": 1}
+    assert recipes(TalanConfig()) == {"block": 2, "mixer": 1, "writeback": 1}
     assert recipes(TalanConfig(control="random"))["control"] == 1
 
 
