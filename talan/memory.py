@@ -31,7 +31,7 @@ IN_TURN = 4
 @dataclass(frozen=True)
 class PrefixState:
     """What a prefix softmax keeps of the tokens behind it: `mass` (B, M), the log of the summed
-    weights, and `mean` (B, M, r), the slots after the last token."""
+    weights, and `mean` (B, M, r), the slots after the last token; tensors of its own."""
 
     mass: Tensor
     mean: Tensor
@@ -88,7 +88,7 @@ def prefix_softmax(
     mass = torch.logaddexp(before.mass[:, -1], sums.mass[:, -1])
     if visible is not None:
         mass = torch.where(visible[:, -1, -1:], mass, sums.mass[:, -1])
-    return mean, PrefixState(mass=mass, mean=mean[:, -1])
+    return mean, PrefixState(mass=mass, mean=mean[:, -1].clone())
 
 
 def _in_turn(
@@ -112,6 +112,8 @@ def _in_turn(
         parts.append(mean)
         state = PrefixState(mass=by_slot.logsumexp(-1), mean=mean[:, -1])
     assert state is not None
+    # Apart from the slots of all tokens, which would otherwise live as long as the state.
+    state = PrefixState(state.mass, state.mean.clone())
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), state
 
 

@@ -36,14 +36,18 @@ class MemoryState:
         self.length = length
         self.start = 0
         self.given: Tensor | None = None
-        self.pieces: list[tuple[Tensor, Tensor]] = []
+        self.pieces: list[tuple[Tensor, Tensor | None]] = []
 
     def history(self) -> tuple[Tensor, Tensor]:
         """Projected tokens (B, T, r) and whether each is valid (B, T)."""
-        if len(self.pieces) > 1:
-            tokens, valid = zip(*self.pieces, strict=True)
-            self.pieces = [(torch.cat(tokens, dim=1), torch.cat(valid, dim=1))]
-        return self.pieces[0]
+        tokens = [piece for piece, _ in self.pieces]
+        valid = [
+            piece.new_ones(piece.shape[:2], dtype=torch.bool) if flags is None else flags
+            for piece, flags in self.pieces
+        ]
+        whole = torch.cat(tokens, dim=1), torch.cat(valid, dim=1)
+        self.pieces = [whole]
+        return whole
 
     def select(self, rows: Tensor) -> None:
         """Keep `rows` (N,), in that order."""
@@ -62,7 +66,7 @@ class MemoryState:
         tokens, valid = self.history()
         keep = tokens.shape[1] - count
         self.pieces = [(tokens[:, :keep], valid[:, :keep])]
-        self.seen = self.pieces[0][1].sum(1)
+        self.seen = valid[:, :keep].sum(1)
         self.length -= count
         self.prefix = None
 
@@ -114,11 +118,13 @@ class Remembering:
             state.select(rows.repeat_interleave(repeats))
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Forget the last tokens; `tokens_to_remove` is negative or 0, as transformers has it."""
+        """Forget the last tokens; how `tokens_to_remove` counts is the cache's own affair."""
+        before = self.get_seq_length()  # type: ignore[attr-defined]
         super().crop(tokens_to_remove)  # type: ignore[misc]
-        if tokens_to_remove:
+        removed = int(before - self.get_seq_length())  # type: ignore[attr-defined]
+        if removed:
             for state in self.talan_states.values():
-                state.crop(-tokens_to_remove)
+                state.crop(removed)
 
     def reset(self) -> None:
         """Empty the cache and the memories."""
@@ -168,18 +174,10 @@ def remember(
     if known is not None:
         state.start = known.start
         state.pieces = known.pieces
-    state.prefix = None if state.prefix is None else _copied(state.prefix)
-    if valid is None:
-        valid = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
     state.pieces.append((tokens, valid))
     if torch.compiler.is_compiling():
         state.history()  # one piece, or the graph would depend on how many there are
     kv_cache.talan_states[name] = state
-
-
-def _copied(prefix: PrefixState) -> PrefixState:
-    """Apart from the slots of all tokens, which its tensors are views of."""
-    return PrefixState(prefix.mass.clone(), prefix.mean.clone())
 
 
 def _settled(state: MemoryState) -> MemoryState:
@@ -187,7 +185,7 @@ def _settled(state: MemoryState) -> MemoryState:
     state = copy.copy(state)
     state.seen = state.seen.clone()
     if state.prefix is not None:
-        state.prefix = _copied(state.prefix)
+        state.prefix = PrefixState(state.prefix.mass.clone(), state.prefix.mean.clone())
     if state.prompt is not None:
         state.prompt = state.prompt.clone()
     if not torch.compiler.is_compiling():
