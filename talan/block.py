@@ -270,12 +270,11 @@ class Block(nn.Module):
 
     def _after(self, tokens: Tensor, prefix: PrefixState | None, call: Call) -> MemoryState:
         """The memory after this call."""
-        length = tokens.shape[1]
-        seen: Tensor | int = length if call.valid is None else call.valid.sum(1)
+        seen: Tensor | int = tokens.shape[1] if call.valid is None else call.valid.sum(1)
         if call.past is None:
             none = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
-            return MemoryState(prefix, none + seen, call.prompt, length)
-        return MemoryState(prefix, call.past.seen + seen, call.prompt, call.past.length + length)
+            return MemoryState(prefix, none + seen, call.prompt)
+        return MemoryState(prefix, call.past.seen + seen, call.prompt)
 
     def _lent_slots(self, tokens: Tensor, visible: Tensor | None, call: Call) -> Tensor:
         """Slots of another sequence: of each token (B, T, M, r) or of each row (B, M, r)."""

@@ -15,7 +15,7 @@ from talan.block import Call, Written
 from talan.controls import Donors
 from talan.errors import TalanError
 from talan.reading import Reading, read
-from talan.state import MemoryState, remember, states_of
+from talan.state import MemoryState, carries, remember, states_of
 from talan.virtual import prefix_length, prompt_length
 
 if TYPE_CHECKING:
@@ -82,18 +82,20 @@ class Hooks:
             return
         given = {**dict(zip(self._names, args, strict=False)), **kwargs}
         reading = read(given)
-        if not torch.compiler.is_compiling():
-            self._check_past(reading)
-            if handle.block.training and torch.is_grad_enabled():
-                handle.apply_scope()
+        self._check_past(reading)
+        compiling = torch.compiler.is_compiling()
+        if not compiling and handle.block.training and torch.is_grad_enabled():
+            handle.apply_scope()
         self._call = self._make_call(*_shape(given), reading)
         self._cache, self._past_length = reading.cache, reading.past
 
     def _check_past(self, reading: Reading) -> None:
         """Refuse a cache whose tokens the memory has not seen."""
         state = states_of(reading.cache).get(self._handle.name)
-        if state is not None and isinstance(reading.past, Tensor):
-            return  # a static cache keeps its length on the device, and cannot be cropped
+        if reading.cache is None:
+            return
+        if state is not None and (reading.cache.is_compileable or torch.compiler.is_compiling()):
+            return  # its length is on the device, or would bind a graph to one length
         known = 0 if state is None else state.start + state.length
         allowed = prefix_length(self._handle.model) if state is None else known
         if int(reading.past) not in (0, allowed):
@@ -156,9 +158,10 @@ class Hooks:
         kv_cache = getattr(output, "past_key_values", None)
         if kv_cache is None and isinstance(output, tuple):
             kv_cache = next((each for each in output if hasattr(each, "get_seq_length")), None)
-        # A cache that a compiled graph makes itself cannot be given a memory there; whoever
-        # continues it is told.
-        if kv_cache is None or (given is None and torch.compiler.is_compiling()):
+        # A cache that is made inside a compiled call (by the model or for PEFT's prefix) cannot be
+        # given a memory there; whoever continues it is told.
+        inside = given is None or prefix_length(self._handle.model) > 0
+        if kv_cache is None or (torch.compiler.is_compiling() and inside and not carries(kv_cache)):
             return
         made.state.given = self._handle._settings.prompt
         if call.past is None and isinstance(self._past_length, int):

@@ -24,16 +24,15 @@ class MemoryState:
     of each prompt or None. `length` counts positions, padding included, from `start` on (tokens
     that were in the cache before, such as PEFT's prefix). The history of projected tokens
     (B, T, r) and of which are valid is kept where the cache can be cropped: after a crop, `prefix`
-    is None until the block computes it anew from `history`.
+    is None until the block computes it anew from `history`. There `length` counts positions too,
+    padding included, from `start` on (tokens in the cache before, such as PEFT's prefix).
     """
 
-    def __init__(
-        self, prefix: PrefixState | None, seen: Tensor, prompt: Tensor | None, length: int
-    ) -> None:
+    def __init__(self, prefix: PrefixState | None, seen: Tensor, prompt: Tensor | None) -> None:
         self.prefix = prefix
         self.seen = seen
         self.prompt = prompt
-        self.length = length
+        self.length = 0
         self.start = 0
         self.given: Tensor | None = None
         self.pieces: list[tuple[Tensor, Tensor | None]] = []
@@ -72,7 +71,6 @@ class MemoryState:
 
     def reset(self) -> None:
         """Forget every token, in place: a compiled graph keeps the addresses of the tensors."""
-        self.length = 0
         self.seen.zero_()
         if self.prefix is not None:
             self.prefix.mass.fill_(MASKED)
@@ -82,7 +80,7 @@ class MemoryState:
 
     def assign(self, other: MemoryState) -> None:
         """Take over what `other` remembers, in place (see `reset`)."""
-        self.length, self.given = other.length, other.given
+        self.given = other.given
         self.seen.copy_(other.seen)
         if self.prefix is not None and other.prefix is not None:
             self.prefix.mass.copy_(other.prefix.mass)
@@ -151,9 +149,14 @@ def states_of(kv_cache: Any) -> dict[str, MemoryState]:
     return getattr(kv_cache, "talan_states", {})
 
 
+def carries(kv_cache: Any) -> bool:
+    """Whether a cache can carry memories already."""
+    return isinstance(kv_cache, Remembering)
+
+
 def make_remembering(kv_cache: Any) -> None:
     """Let a cache carry memories from now on; its keys and values are left alone."""
-    if not isinstance(kv_cache, Remembering):
+    if not carries(kv_cache):
         kv_cache.__class__ = _remembering(type(kv_cache))
         kv_cache.talan_states = {}
 
@@ -171,8 +174,9 @@ def remember(
         else:
             known.assign(state)
         return
+    state.length = tokens.shape[1]
     if known is not None:
-        state.start = known.start
+        state.start, state.length = known.start, known.length + state.length
         state.pieces = known.pieces
     state.pieces.append((tokens, valid))
     if torch.compiler.is_compiling():
