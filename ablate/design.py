@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ablate.control_arms import CONTROLS
 from ablate.errors import AblateError
 from ablate.spec import UNADAPTED, Backbone, Block
 from ablate.study import ONE_AT_A_TIME, Study
@@ -25,17 +26,27 @@ Point = Mapping[str, Level]
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared. A baseline has no ``point``, and its name is its adapter's."""
+    """What is compared. A baseline has no ``point``, and its name is its adapter's.
+
+    ``control`` names what a control arm does otherwise than the mechanism at ``point``, or than
+    the baseline where it has no block (see ``ablate.control_arms``).
+    """
 
     name: str
     label: str
     adapter: str
     point: Point | None
+    control: str = ""
 
     @property
     def is_baseline(self) -> bool:
         """Whether it is an adapter alone."""
-        return self.point is None
+        return self.point is None and not self.control
+
+    @property
+    def is_design_point(self) -> bool:
+        """Whether it is the mechanism at a point of the design."""
+        return self.point is not None and not self.control
 
     def level_texts(self) -> dict[str, str]:
         """The level of each axis as text; empty texts for a baseline."""
@@ -46,30 +57,41 @@ class Arm:
 
 @dataclass(frozen=True)
 class Design:
-    """Arms in order (each adapter's baseline first) and the two families of contrasts.
+    """Arms in order (each adapter's baseline first) and the families of contrasts.
 
     ``primary`` contrasts are averaged over the main cells; each ``secondary`` one (arm against its
-    baseline) is tested in every cell. ``notes`` tell what was merged or is the same somewhere.
+    baseline) is tested in every cell. ``controls`` compare the mechanism at the reference point
+    with each control arm, averaged over the main cells. ``notes`` tell what was merged or is the
+    same somewhere.
     """
 
     arms: tuple[Arm, ...]
     primary: tuple[Contrast, ...]
     secondary: tuple[Contrast, ...]
+    controls: tuple[Contrast, ...]
     notes: tuple[str, ...]
 
 
 def points(study: Study) -> list[Point]:
     """The design points: the crossing of the varied axes, or each axis varied in turn."""
     if study.design == ONE_AT_A_TIME:
-        centre = dict(study.at) | {axis: study.levels[axis][0] for axis in study.axes}
-        others = [centre | {axis: level} for axis in study.axes for level in study.levels[axis][1:]]
+        centre = reference_point(study)
+        others = [
+            {**centre, axis: level} for axis in study.axes for level in study.levels[axis][1:]
+        ]
         return [centre, *others]
     grid = itertools.product(*(study.levels[axis] for axis in study.axes))
     return [dict(study.at) | dict(zip(study.axes, levels, strict=True)) for levels in grid]
 
 
-def block_at(study: Study, point: Point, backbone: Backbone) -> Block:
+def block_at(study: Study, point: Point, backbone: Backbone, control: str | None = None) -> Block:
     """The block of a design point on a backbone, in the canonical form that identity uses.
+
+    Args:
+        study: gives the block's settings that are no axes.
+        point: its levels.
+        backbone: where it is attached.
+        control: one of talan's controls, or None for the mechanism.
 
     Raises:
         AblateError: the point does not exist there (a layer beyond the last, for example).
@@ -80,6 +102,7 @@ def block_at(study: Study, point: Point, backbone: Backbone) -> Block:
                 **{axis: point[axis] for axis in AXES},  # type: ignore[arg-type]
                 conditioning=study.block.conditioning,
                 width=study.block.width,
+                control=control,
             ),
             backbone.n_layers,
         )
@@ -131,10 +154,20 @@ def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
     for adapter in study.adapters:
         arms.append(Arm(adapter, adapter, adapter, None))
         arms += [arm_at(study, adapter, point) for point in kept.values()]
+        arms += [control_arm(study, adapter, control) for control in study.controls]
     return Design(
         arms=tuple(arms),
         primary=tuple(primary_family(study, stands_for)),
-        secondary=tuple(versus(arm.name, arm.adapter) for arm in arms if not arm.is_baseline),
+        secondary=tuple(versus(arm.name, arm.adapter) for arm in arms if arm.is_design_point),
+        controls=tuple(
+            Contrast(
+                f"mechanism vs {arm.label}",
+                {arm_at(study, arm.adapter, stands_for[0][1]).name: 1.0, arm.name: -1.0},
+                "control",
+            )
+            for arm in arms
+            if arm.control
+        ),
         notes=tuple(notes),
     )
 
@@ -159,6 +192,20 @@ def arm_at(study: Study, adapter: str, point: Point) -> Arm:
     levels = "/".join(f"{axis}={AXES[axis].text(point[axis])}" for axis in study.axes)
     prefix = f"{adapter} + " if len(study.adapters) > 1 else ""
     return Arm(f"{adapter}+talan/{levels}", prefix + label(study, point), adapter, point)
+
+
+def reference_point(study: Study) -> Point:
+    """The varied axes at their reference levels: the first point of every design."""
+    return dict(study.at) | {axis: study.levels[axis][0] for axis in study.axes}
+
+
+def control_arm(study: Study, adapter: str, control: str) -> Arm:
+    """A control of an adapter: at the reference point if it has a block, else without one."""
+    prefix = f"{adapter} + " if len(study.adapters) > 1 else ""
+    has_block = CONTROLS[control].has_block
+    name = f"{adapter}+talan/control={control}" if has_block else f"{adapter}/{control}"
+    point = reference_point(study) if has_block else None
+    return Arm(name, f"{prefix}{control}", adapter, point, control)
 
 
 def primary_family(study: Study, stands_for: Sequence[tuple[Point, Point]]) -> list[Contrast]:

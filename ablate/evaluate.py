@@ -8,15 +8,23 @@ generation (a test compares it with ``generate()``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ablate.benchmarks import Item
+
+if TYPE_CHECKING:
+    from talan import Donors, Handle
+
+BANK_SIZE = 64
+"""Sequences in the bank of the control ``shuffled``."""
 
 IGNORED = -100
 """The label of a position that enters neither the loss nor the score."""
@@ -65,12 +73,70 @@ def collate(rows: Sequence[Encoded], pad: int) -> Batch:
     return Batch(ids, mask, labels, torch.tensor([row.n_prompt for row in rows]))
 
 
+@dataclass(frozen=True)
+class Bank:
+    """Stored sequences that lend their memory to the control ``shuffled``.
+
+    An item's donor is chosen by a hash of its token ids, so that a score depends neither on the
+    batch nor on the other items.
+    """
+
+    donors: Donors
+
+    def lend(self, rows: Sequence[Encoded]) -> Donors:
+        """The donors of ``rows``, one each."""
+        return self.donors.select(torch.tensor([self.donor_of(row) for row in rows]))
+
+    def donor_of(self, row: Encoded) -> int:
+        """The position in the bank of an item's donor."""
+        prompt = ",".join(map(str, row.ids[: row.n_prompt])).encode()
+        digest = hashlib.blake2b(prompt, digest_size=8).digest()
+        return int.from_bytes(digest, "big") % len(self.donors)
+
+
+def make_bank(
+    handle: Handle, mix: Sequence[Sequence[Encoded]], pad: int, device: torch.device
+) -> Bank:
+    """A bank of ``BANK_SIZE`` training prompts, in equal shares of the benchmarks of the mix.
+
+    The streams are those of the present weights, with the block bypassed; the first items of each
+    benchmark are taken.
+    """
+    share = -(-BANK_SIZE // len(mix))
+    prompts = [
+        Encoded(row.ids[: row.n_prompt], row.n_prompt) for items in mix for row in items[:share]
+    ]
+    data = collate(prompts[:BANK_SIZE], pad)
+    handle.model.eval()
+    return Bank(handle.collect_donors(data.ids.to(device), data.mask.to(device)))
+
+
+@contextlib.contextmanager
+def block_inputs(
+    handle: Handle | None, data: Batch, rows: Sequence[Encoded], bank: Bank | None
+) -> Iterator[None]:
+    """Tell the block what it cannot see in a batch: the prompts' lengths, and who lends."""
+    with contextlib.ExitStack() as stack:
+        if handle is not None and handle.config.conditioning == "prompt":
+            stack.enter_context(handle.prompt(data.prompt_lengths))
+        if handle is not None and bank is not None:
+            stack.enter_context(handle.donor(bank.lend(rows)))
+        yield
+
+
 def score_items(
-    model: torch.nn.Module, rows: Sequence[Encoded], pad: int, device: torch.device, batch: int
+    model: torch.nn.Module,
+    rows: Sequence[Encoded],
+    pad: int,
+    device: torch.device,
+    batch: int,
+    handle: Handle | None = None,
+    bank: Bank | None = None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Per item: is the greedy answer exact, and the log-likelihood of the reference answer (nats).
 
     Rows are scored in order of length, so that little is padded; the result is in their own order.
+    ``handle`` is that of the model's block, if it has one; ``bank`` lends under ``shuffled``.
     """
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids), i))
     correct = np.zeros(len(rows), dtype=bool)
@@ -79,10 +145,14 @@ def score_items(
     with torch.inference_mode():
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            data = collate([rows[i] for i in chosen], pad)
-            logits = model(
-                input_ids=data.ids.to(device), attention_mask=data.mask.to(device), use_cache=False
-            ).logits
+            group = [rows[i] for i in chosen]
+            data = collate(group, pad)
+            with block_inputs(handle, data, group, bank):
+                logits = model(
+                    input_ids=data.ids.to(device),
+                    attention_mask=data.mask.to(device),
+                    use_cache=False,
+                ).logits
             target = data.labels[:, 1:].to(device)
             where = target != IGNORED
             picked = logits[:, :-1][where].float()

@@ -11,7 +11,8 @@ from pathlib import Path
 from ablate import backbones as backbone_room
 from ablate import benchmarks as benchmark_room
 from ablate.adapters import find_adapter
-from ablate.design import Arm, Design, block_at, make_design, unadapted_arm
+from ablate.control_arms import CONTROLS
+from ablate.design import Arm, Design, block_at, make_design, reference_point, unadapted_arm
 from ablate.errors import AblateError
 from ablate.recipes import TRAIN_RECIPE
 from ablate.spec import UNADAPTED, Backbone, Part, RunSpec, content_key
@@ -82,6 +83,7 @@ def make_plan(study: Study) -> Plan:
     design = make_design(study, backbones)
 
     def planned(arm: Arm, backbone: Backbone, seed: int) -> PlannedRun:
+        control = arm.control if arm.control and CONTROLS[arm.control].has_block else None
         spec = RunSpec(
             backbone=backbone,
             adapter=arm.adapter,
@@ -89,11 +91,17 @@ def make_plan(study: Study) -> Plan:
             train_recipe=TRAIN_RECIPE,
             hp=study.hp,
             mix=mix,
-            block=None if arm.point is None else block_at(study, arm.point, backbone),
+            block=None if arm.point is None else block_at(study, arm.point, backbone, control),
             seed=seed,
             device=device,
             precision=study.precision,
             benchmarks=benchmarks,
+            matched=(
+                block_at(study, reference_point(study), backbone)
+                if arm.control == "matched"
+                else None
+            ),
+            reseed=arm.control == "reseed",
         )
         return PlannedRun(arm, backbone.name, seed, spec, spec.key)
 

@@ -34,7 +34,7 @@ def design_point_values(plan: Plan, averages: Comparison) -> list[DesignPointVal
     effects = {effect.name: effect for effect in averages.primary}
     entries = []
     for arm in plan.design.arms:
-        if arm.is_baseline or arm.name not in effects:
+        if not arm.is_design_point or arm.name not in effects:
             continue
         effect = effects[arm.name]
         texts = arm.level_texts()

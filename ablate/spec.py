@@ -77,7 +77,11 @@ class Block:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One training (or the scoring of an unadapted backbone), with the benchmarks to score."""
+    """One training (or the scoring of an unadapted backbone), with the benchmarks to score.
+
+    Two controls are adapters without a block: ``matched`` names the block whose parameters the
+    adapter gets as additional ranks, ``reseed`` draws the adapter from another stream of the pair.
+    """
 
     backbone: Backbone
     adapter: str
@@ -90,6 +94,8 @@ class RunSpec:
     device: str
     precision: str
     benchmarks: tuple[Part, ...] = field(default=())
+    matched: Block | None = None
+    reseed: bool = False
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, as JSON-able data."""
@@ -110,6 +116,10 @@ class RunSpec:
         }
         if self.block is not None:
             same["block"] = asdict(self.block)
+        if self.matched is not None:
+            same["matched"] = asdict(self.matched)
+        if self.reseed:
+            same["reseed"] = True
         return same
 
     @property
@@ -134,9 +144,6 @@ class RunSpec:
     def from_json(cls, text: str) -> RunSpec:
         """The inverse of :meth:`to_json`."""
         data = json.loads(text)
-        block = data["block"]
-        if block is not None:
-            block = Block(**(block | {"recipes": tuple(map(tuple, block["recipes"]))}))
         return cls(
             **data
             | {
@@ -144,9 +151,16 @@ class RunSpec:
                 "hp": Hp(**data["hp"]),
                 "mix": tuple(Part(**part) for part in data["mix"]),
                 "benchmarks": tuple(Part(**part) for part in data["benchmarks"]),
-                "block": block,
+                "block": _block(data["block"]),
+                "matched": _block(data.get("matched")),
             }
         )
+
+
+def _block(data: dict[str, Any] | None) -> Block | None:
+    if data is None:
+        return None
+    return Block(**data | {"recipes": tuple(map(tuple, data["recipes"]))})
 
 
 def canonical_json(data: Any) -> str:

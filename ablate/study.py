@@ -14,6 +14,7 @@ from typing import Any
 
 from ablate import parse
 from ablate.adapters import ADAPTERS, find_adapter
+from ablate.control_arms import CONTROLS
 from ablate.errors import AblateError, nearest
 from ablate.parse import Parser, Raw, Source
 from ablate.spec import Hp
@@ -140,6 +141,18 @@ def _levels(axis: str) -> Parser:
     return read
 
 
+def _controls(raw: Raw, place: str) -> tuple[str, ...]:
+    """Names, or ``yes`` for all and ``no`` for none."""
+    controls = parse.names(raw, place)
+    if controls in (("yes",), ("all",)):
+        return tuple(CONTROLS)
+    if controls in (("no",), ("none",)):
+        return ()
+    for control in controls:
+        parse.one_of(control, place, (*CONTROLS, "yes", "no"))
+    return tuple(name for name in CONTROLS if name in controls)
+
+
 def _choice(*known: str) -> Parser:
     return lambda raw, place: parse.one_of(raw, place, known)
 
@@ -150,6 +163,7 @@ KEYS: dict[str, Key] = {
     "axes": Key(_axes, f"axes to vary: {', '.join(AXES)}; all = each in turn"),
     "design": Key(_choice(*DESIGNS), "how the levels of several axes combine"),
     "adapters": Key(parse.names, "adapters, each a baseline and the mechanism's partner"),
+    "controls": Key(_controls, f"control arms: {', '.join(CONTROLS)}; yes = all, no = none"),
     "backbones": Key(parse.names, "embedded names, local folders or hub ids"),
     "benchmarks": Key(parse.names, "benchmarks that are scored"),
     "seeds": Key(_seeds, "5 = seeds 0 to 4; 0,3,7 = these"),
@@ -181,6 +195,7 @@ FALLBACKS: dict[str, Any] = {
     "device": "auto",
     "precision": "fp32",
     "plugins": (),
+    "controls": (),
     "alpha": 0.05,
 }
 """What an absent key means; every other key must be set by the study or the default study."""
@@ -207,6 +222,7 @@ class Study:
     levels: Mapping[str, tuple[Level, ...]]
     at: Mapping[str, Level]
     adapters: tuple[str, ...]
+    controls: tuple[str, ...]
     backbones: tuple[str, ...]
     benchmarks: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -295,7 +311,14 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
         if key not in found and not key.startswith(("at.", "levels.")):
             raise AblateError("the key is missing", place=f"study: {key}", hint=KEYS[key].help)
     for adapter in found["adapters"]:
-        find_adapter(adapter, source.place("adapters"))
+        known = find_adapter(adapter, source.place("adapters"))
+        if "matched" in found["controls"] and known.ranked is None:
+            raise AblateError(
+                f"the control 'matched' raises ranks, and {adapter} has none",
+                place=source.place("controls"),
+                value=adapter,
+                hint="leave it out, or compare with lora, dora or rslora",
+            )
     axes = found["axes"]
     for axis in axes:
         if f"at.{axis}" in raw:
@@ -310,6 +333,13 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
                 place=source.place(f"levels.{axis}"),
                 hint=AXES[axis].help,
             )
+    if "shuffled" in found["controls"] and found["train.batch"] < 2:
+        raise AblateError(
+            "the control 'shuffled' takes the memory of another row of the batch",
+            place=source.place("train.batch"),
+            value=found["train.batch"],
+            hint="give train.batch=2 or more, or leave the control out",
+        )
     whole = len(axes) == len(AXES)
     return Study(
         name=found["name"] or fallback_name or ("six-axes" if whole else "-".join(axes)),
@@ -319,6 +349,7 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
         levels={axis: reference_first(axis, found[f"levels.{axis}"]) for axis in axes},
         at={axis: found.get(f"at.{axis}", AXES[axis].default) for axis in AXES},
         adapters=found["adapters"],
+        controls=found["controls"],
         backbones=found["backbones"],
         benchmarks=found["benchmarks"],
         seeds=found["seeds"],

@@ -7,7 +7,7 @@ the block's initialisation from the pair's ``block`` stream.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +17,12 @@ import numpy as np
 import torch
 
 from ablate.adapters import find_adapter
-from ablate.evaluate import IGNORED, Batch, Encoded, collate
-from ablate.spec import UNADAPTED, RunSpec
+from ablate.errors import AblateError
+from ablate.evaluate import IGNORED, Batch, Encoded, block_inputs, collate
+from ablate.matching import matched_adapter
+from ablate.spec import UNADAPTED, Block, RunSpec
 from ablate.streams import numpy_stream, stream_seed, torch_stream
+from talan.config import TalanConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -54,39 +57,62 @@ def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adap
     The adapter draws from the pair's ``adapter`` stream whatever the arm, so the arms of a pair
     start from bit-identical adapter tensors. The global generators are left as they were.
     """
-    from peft import get_peft_model
-
     if spec.adapter == UNADAPTED:
         model.requires_grad_(False)
         return Adapted(model, None, [], [])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(spec.pair(), "adapter"))
-        peft_model: Any = get_peft_model(
-            model,
-            find_adapter(spec.adapter).build(spec.hp, targets),
-        )
+    peft_model = adapter_model(spec, model, targets)
     if spec.block is None:
         return Adapted(peft_model, None, trainable(peft_model), [])
     import talan
 
-    block = spec.block
     handle = talan.attach(
-        peft_model,
-        talan.TalanConfig(
-            insertion=block.site,
-            memory=block.memory,
-            mixer=block.mixer,
-            writeback=block.writeback,
-            scope=block.scope,
-            gradient_scale=block.gradient_scale,
-            conditioning=block.conditioning,
-            width=block.width,
-            control=block.control,
-        ),
-        generator=torch_stream(spec.pair(), "block"),
+        peft_model, talan_config(spec.block), generator=torch_stream(spec.pair(), "block")
     )
     groups = talan.trainable_parameters(handle)
     return Adapted(peft_model, handle, groups["adapter"], groups["block"])
+
+
+def adapter_model(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Any:
+    """The PEFT model of the run's adapter, drawn from the pair's ``adapter`` stream (or, for the
+    control ``reseed``, from another one of the pair)."""
+    from peft import get_peft_model
+
+    adapter = find_adapter(spec.adapter)
+    stream = "adapter/reseed" if spec.reseed else "adapter"
+
+    def draw() -> None:
+        torch.manual_seed(stream_seed(spec.pair(), stream))
+
+    with torch.random.fork_rng(devices=[]):
+        if spec.matched is None:
+            draw()
+            return get_peft_model(model, adapter.build(spec.hp, targets))
+        if adapter.ranked is None:
+            raise AblateError(
+                f"{spec.adapter} has no ranks to raise", place="controls", value=spec.adapter
+            )
+        return matched_adapter(
+            model,
+            functools.partial(adapter.build, spec.hp, targets),
+            functools.partial(adapter.ranked, spec.hp, targets),
+            talan_config(spec.matched),
+            draw,
+        )
+
+
+def talan_config(block: Block) -> TalanConfig:
+    """The configuration that a run's block is attached with."""
+    return TalanConfig(
+        insertion=block.site,
+        memory=block.memory,
+        mixer=block.mixer,
+        writeback=block.writeback,
+        scope=block.scope,
+        gradient_scale=block.gradient_scale,
+        conditioning=block.conditioning,
+        width=block.width,
+        control=block.control,
+    )
 
 
 def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
@@ -113,20 +139,32 @@ def batches(
                 if not decks[which]:
                     decks[which] = rng.permutation(len(items)).tolist()
                 rows.append(items[decks[which].pop()])
-        yield tuple(collate(group, pad) for group in like_lengths(rows))
+        # Under this control a row takes the memory of the next one, so none can be alone.
+        lends = spec.block is not None and spec.block.control == "shuffled"
+        yield tuple(collate(group, pad) for group in like_lengths(rows, 2 if lends else 1))
 
 
-def like_lengths(rows: Sequence[Encoded]) -> list[list[Encoded]]:
+def like_lengths(rows: Sequence[Encoded], at_least: int = 1) -> list[list[Encoded]]:
     """Rows in order of length, in groups in which none is over twice as long as another.
 
     A forward pass over a group then pads less than it computes, whatever the mix of benchmarks.
+    A group of fewer than ``at_least`` rows is joined by the next; the last joins the one before.
     """
     groups: list[list[Encoded]] = []
     for row in sorted(rows, key=lambda row: len(row.ids)):
         if not groups or len(row.ids) > 2 * len(groups[-1][0].ids):
             groups.append([])
         groups[-1].append(row)
-    return groups
+    large: list[list[Encoded]] = []
+    for group in groups:
+        if large and len(large[-1]) < at_least:
+            large[-1] += group
+        else:
+            large.append(group)
+    if len(large) > 1 and len(large[-1]) < at_least:
+        last = large.pop()
+        large[-1] += last
+    return large
 
 
 def train(
@@ -183,12 +221,7 @@ def answer_loss(
     count = 0
     for data in groups:
         inputs = {"input_ids": data.ids.to(device), "attention_mask": data.mask.to(device)}
-        prompt = (
-            handle.prompt(data.prompt_lengths.to(device))
-            if handle is not None and handle.config.conditioning == "prompt"
-            else contextlib.nullcontext()
-        )
-        with prompt:
+        with block_inputs(handle, data, (), None):
             logits = model(**inputs, use_cache=False).logits
         target = data.labels[:, 1:].to(device)
         where = target != IGNORED
