@@ -44,7 +44,8 @@ class Hooks:
     """The registered hooks of a handle.
 
     Everything about a call is read, and every mistake in it found, before the first layer runs: a
-    call that fails later would leave its cache half filled.
+    call that fails later would leave its cache half filled. With `options`, the block's arithmetic
+    is compiled by `torch.compile` when it is first needed.
     """
 
     def __init__(self, handle: Handle) -> None:
@@ -53,6 +54,8 @@ class Hooks:
         self._cache: Any = None
         self._past_length: int | Tensor = 0
         self._written: Written | None = None
+        self.options: dict[str, Any] | None = None
+        self._compiled: Callable[[Tensor, Call], Written] | None = None
         stack, layers = handle.decoder.stack, handle.decoder.layers
         self._names = tuple(inspect.signature(stack.forward).parameters)
         self._registered = [
@@ -181,14 +184,26 @@ class Hooks:
             change = settings.substitution(stream.float(), change)
         return stream + change.to(stream.dtype)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies of the model, which compile anew: the compiled code is bound to this block."""
+        return {**self.__dict__, "_compiled": None}
+
+    def _work(self, stream: Tensor, call: Call) -> Written:
+        write = self._handle.block.write
+        if self.options is None or torch.compiler.is_compiling():
+            return write(stream, call)
+        if self._compiled is None:
+            self._compiled = torch.compile(write, **self.options)
+        return self._compiled(stream, call)
+
     def _compute(self, stream: Tensor, call: Call) -> Written:
         """The block's work, recomputed in the backward pass where the layers' is."""
         block, layer = self._handle.block, self._handle.decoder.layers[self._handle.site]
         recompute = getattr(layer, "gradient_checkpointing", False) and block.training
         if recompute and torch.is_grad_enabled():
-            made: Written = checkpoint(block.write, stream, call, use_reentrant=False)
+            made: Written = checkpoint(self._work, stream, call, use_reentrant=False)
             return made
-        return block.write(stream, call)
+        return self._work(stream, call)
 
     def _write_input(
         self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

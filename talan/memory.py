@@ -82,7 +82,7 @@ def prefix_softmax(
         column = torch.where(visible[..., None], column, 2 * MASKED)
     weights = torch.cat([logits, column[..., None]], dim=-1).softmax(-1)
     padded = torch.nn.functional.pad(values, (0, 0, 0, 1))
-    mean = _weighted(weights, padded) + weights[..., -1:] * before.mean[:, :, None]
+    mean = torch.addcmul(_weighted(weights, padded), weights[..., -1:], before.mean[:, :, None])
     mean = mean.view(batch, n_chunks * chunk, slots, -1)[:, :length]
     # A missing token adds nothing, so the sums after the last chunk are those after the last token.
     mass = torch.logaddexp(before.mass[:, -1], sums.mass[:, -1])

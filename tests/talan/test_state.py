@@ -195,3 +195,24 @@ def test_gradients_flow_through_a_cache():
         cache = filled(model, ids[:, :8])
         model(ids[:, 8:], past_key_values=cache).logits.square().sum().backward()
         torch.testing.assert_close(handle.block.memory.queries.grad, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_a_compiled_block_computes_the_same(handle):
+    model, ids = handle.model, tokens(2, 12)
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    with prompt_of(handle, 2, 5):
+        wanted = model(ids).logits
+        handle.compile(backend=count, fullgraph=True)
+        same(model(ids).logits, wanted)
+        assert len(graphs) == 1
+        cache = filled(model, ids[:, :8])
+        for t in range(8, 12):
+            same(model(ids[:, t : t + 1], past_key_values=cache).logits, wanted[:, t : t + 1])
+        assert len(graphs) <= 4
+        twin = copy.deepcopy(model)
+        assert talan.handles(twin)["default"].block is twin.talan.default
