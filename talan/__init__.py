@@ -15,9 +15,12 @@ from talan.errors import TalanError
 if TYPE_CHECKING:
     from talan.attachment import attach, handles
     from talan.block import Block, Call
+    from talan.checkpoint import load, save
     from talan.controls import Donors
     from talan.handle import Handle
     from talan.scope import trainable_parameters
+    from talan.summary import ParameterCounts, count_parameters, print_trainable
+    from talan.trainer import TalanCallback, TalanTrainerMixin
 
 _LAZY = {
     "attach": "talan.attachment",
@@ -26,6 +29,13 @@ _LAZY = {
     "Block": "talan.block",
     "Call": "talan.block",
     "Donors": "talan.controls",
+    "ParameterCounts": "talan.summary",
+    "TalanCallback": "talan.trainer",
+    "TalanTrainerMixin": "talan.trainer",
+    "count_parameters": "talan.summary",
+    "load": "talan.checkpoint",
+    "print_trainable": "talan.summary",
+    "save": "talan.checkpoint",
     "trainable_parameters": "talan.scope",
 }
 
@@ -36,13 +46,20 @@ __all__ = [
     "Call",
     "Donors",
     "Handle",
+    "ParameterCounts",
+    "TalanCallback",
     "TalanConfig",
     "TalanError",
+    "TalanTrainerMixin",
     "attach",
     "canonical",
+    "count_parameters",
     "handles",
+    "load",
+    "print_trainable",
     "recipes",
     "resolve_insertion",
+    "save",
     "trainable_parameters",
 ]
 

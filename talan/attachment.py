@@ -92,7 +92,7 @@ def attach(
     block.to(_device_at(decoder, site, model))
     block.train(model.training)
     if paths is None:
-        paths = SidePaths(model)
+        paths = SidePaths(model).train(model.training)
         model.add_module(CHILD, paths)
         decoder.stack.__dict__[_KEY] = paths
     paths[name] = block
@@ -105,9 +105,11 @@ def attach(
 def handles(model: nn.Module) -> Mapping[str, Handle]:
     """The handles of the side paths on `model`, by name; empty without any.
 
-    `TalanError` if `model` is no decoder.
+    Also of those that hang on an object around `model`. `TalanError` if `model` has no blocks and
+    no decoder either.
     """
-    paths = _paths(find_decoder(model))
+    own = (module for module in model.modules() if isinstance(module, SidePaths))
+    paths = next(own, None) or _paths(find_decoder(model))
     return {} if paths is None else dict(paths.handles)
 
 

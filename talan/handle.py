@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from talan.attachment import SidePaths, release
@@ -70,7 +71,10 @@ class Handle:
         adapters whenever their state changes. Call it before an optimiser is built from the
         parameters that train, if an adapter came or changed after the block.
         """
-        self._trainability.apply()
+        if self.active:
+            self._trainability.apply()
+        else:
+            self.block.requires_grad_(False)
 
     def freeze(self, frozen: bool = True) -> None:
         """Freeze the block for inference, whatever its scope says; False undoes that.
@@ -78,10 +82,7 @@ class Handle:
         What trains beside the block is left alone.
         """
         self._trainability.trainable = not frozen
-        if self.active:
-            self.apply_scope()
-        else:
-            self.block.requires_grad_(False)
+        self.apply_scope()
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The parameters of the block."""
@@ -140,7 +141,7 @@ class Handle:
 
         Which parameters train is afterwards as it was before; PEFT alone would unfreeze them.
         """
-        disable = getattr(self.model, "disable_adapter", None) if adapter else None
+        disable = self._disable_adapter() if adapter else None
         flags = {each: each.requires_grad for each in self.model.parameters()} if disable else {}
         bypassed = self._setting("bypassed", True)
         try:
@@ -149,6 +150,19 @@ class Handle:
         finally:
             for parameter, flag in flags.items():
                 parameter.requires_grad_(flag)
+
+    def _disable_adapter(self) -> Callable[[], AbstractContextManager[Any]] | None:
+        """PEFT's context that bypasses its adapter; None for a model without one."""
+        found: Any = getattr(self.model, "disable_adapter", None)
+        if found is None and any(isinstance(m, BaseTunerLayer) for m in self.model.modules()):
+            raise TalanError(
+                f"the adapter was put around {type(self.model).__name__} after the block",
+                place="disabled",
+                value=type(self.model).__name__,
+                hint="attach the block to the PeftModel",
+            )
+        disable: Callable[[], AbstractContextManager[Any]] | None = found
+        return disable
 
     @contextmanager
     def prompt(self, lengths: Tensor | Sequence[int]) -> Iterator[None]:
