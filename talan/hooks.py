@@ -81,9 +81,10 @@ class Hooks:
     def _enter(self, stack: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         handle, settings = self._handle, self._handle._settings
         self._call = self._written = None
-        if settings.bypassed or not handle.active:
-            return
         given = {**dict(zip(self._names, args, strict=False)), **kwargs}
+        if settings.bypassed or not handle.active:
+            self._miss(given.get("past_key_values"))
+            return
         reading = read(given)
         self._check_past(reading)
         compiling = torch.compiler.is_compiling()
@@ -92,11 +93,24 @@ class Hooks:
         self._call = self._make_call(*_shape(given), reading)
         self._cache, self._past_length = reading.cache, reading.past
 
+    def _miss(self, kv_cache: Any) -> None:
+        """Note that tokens enter a cache unseen, where its length would not tell."""
+        state = states_of(kv_cache).get(self._handle.name)
+        if state is not None and kv_cache.is_compileable:
+            state.missed = True
+
     def _check_past(self, reading: Reading) -> None:
         """Refuse a cache whose tokens the memory has not seen."""
         state = states_of(reading.cache).get(self._handle.name)
         if reading.cache is None:
             return
+        if state is not None and state.missed:
+            raise TalanError(
+                "the cache went on while the block was bypassed",
+                place="past_key_values",
+                value=type(reading.cache).__name__,
+                hint="fill and continue a cache with the block in the same state",
+            )
         if state is not None and (reading.cache.is_compileable or torch.compiler.is_compiling()):
             return  # its length is on the device, or would bind a graph to one length
         known = 0 if state is None else state.start + state.length

@@ -25,7 +25,8 @@ class MemoryState:
     that were in the cache before, such as PEFT's prefix). The history of projected tokens
     (B, T, r) and of which are valid is kept where the cache can be cropped: after a crop, `prefix`
     is None until the block computes it anew from `history`. There `length` counts positions too,
-    padding included, from `start` on (tokens in the cache before, such as PEFT's prefix).
+    padding included, from `start` on (tokens in the cache before, such as PEFT's prefix). Elsewhere
+    `missed` says that the cache went on while the block was bypassed.
     """
 
     def __init__(self, prefix: PrefixState | None, seen: Tensor, prompt: Tensor | None) -> None:
@@ -35,6 +36,7 @@ class MemoryState:
         self.length = 0
         self.start = 0
         self.given: Tensor | None = None
+        self.missed = False
         self.pieces: list[tuple[Tensor, Tensor | None]] = []
 
     def history(self) -> tuple[Tensor, Tensor]:
@@ -76,6 +78,7 @@ class MemoryState:
             self.prefix.mass.fill_(MASKED)
             self.prefix.mean.zero_()
         self.prompt = self.given = None
+        self.missed = False
         self.pieces = []
 
     def assign(self, other: MemoryState) -> None:
@@ -95,6 +98,10 @@ class Remembering:
     """What a cache gains when a memory is put on it: the memory follows the cache."""
 
     talan_states: dict[str, MemoryState]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as the cache's own class, which can be imported, and its attributes."""
+        return _rebuilt, (type(self).__mro__[2],), self.__dict__
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Reorder keys, values and memories for beam search."""
@@ -142,6 +149,10 @@ def _remembering(kind: type) -> type:
         body = {"__module__": kind.__module__}
         _REMEMBERING[kind] = type(kind.__name__, (Remembering, kind), body)
     return _REMEMBERING[kind]
+
+
+def _rebuilt(kind: type) -> Any:
+    return object.__new__(_remembering(kind))
 
 
 def states_of(kv_cache: Any) -> dict[str, MemoryState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -160,6 +161,29 @@ def test_a_cache_of_another_state_is_refused(qwen3):
             qwen3(ids[:, :1], past_key_values=cache)
         with pytest.raises(TalanError, match=r"holds 10 tokens, of which the block has seen 9"):
             qwen3(ids[:, :1], past_key_values=cache)
+
+
+def test_a_static_cache_of_another_state_is_refused_and_can_be_reset(qwen3, handle):
+    ids = tokens(2, 6)
+    cache = StaticCache(qwen3.config, max_cache_len=9)
+    with prompt_of(handle, 2, 5):
+        wanted = qwen3(ids).logits
+        qwen3(ids, past_key_values=cache)
+        with handle.disabled():
+            qwen3(ids[:, :1], past_key_values=cache)
+        with pytest.raises(TalanError, match="went on while the block was bypassed"):
+            qwen3(ids[:, :1], past_key_values=cache)
+        cache.reset()
+        same(qwen3(ids, past_key_values=cache).logits, wanted)
+
+
+def test_a_cache_with_a_memory_can_be_stored(qwen3, handle):
+    ids = tokens(2, 12)
+    with prompt_of(handle, 2, 5):
+        wanted = qwen3(ids).logits[:, 9:]
+        cache = pickle.loads(pickle.dumps(filled(qwen3, ids[:, :9])))
+        assert states_of(cache)
+        same(qwen3(ids[:, 9:], past_key_values=cache).logits, wanted)
 
 
 def test_a_failed_call_leaves_no_trace(qwen3):
