@@ -23,11 +23,13 @@ RNG_SEED = 0
 @dataclass(frozen=True)
 class Inference:
     """``main``: the primary and the secondary family over main cells. ``retention``: the same
-    contrasts on retention, families of their own. ``averages``: each arm against its baseline
-    over main cells, a descriptive family (Optuna's values, MLflow's arm runs)."""
+    contrasts on retention, families of their own. ``controls``: the mechanism against each control
+    over main cells, a family. ``averages``: each arm against its baseline over main cells, a
+    descriptive family (Optuna's values, MLflow's arm runs)."""
 
     main: Comparison
     retention: Comparison | None
+    controls: Comparison | None
     averages: Comparison | None
 
 
@@ -47,6 +49,9 @@ def analyse(plan: Plan, tables: Tables) -> Inference:
             _families(plan, tables, arms, plan.retention, design.secondary, design.primary)
             if plan.main and plan.retention
             else None
+        ),
+        controls=(
+            _families(plan, tables, arms, main, (), design.controls) if design.controls else None
         ),
         averages=(
             _families(

@@ -1,4 +1,4 @@
-"""The command line: ``ablate {run,plan,status,report,ui,doctor} key=value ...``."""
+"""The command line: ``ablate {run,plan,status,report,probe,ui,doctor} key=value ...``."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ examples:
 examples:
   ablate report axes=insertion,memory          the report again, from the records
   ablate report axes=insertion,memory sesoi=2  the same runs, another SESOI""",
+    "probe": """\
+examples:
+  ablate probe axes=insertion,memory           every trained run with a block of the study
+  ablate probe 3f2a91c0                        one run, by the beginning of its key
+  ablate probe 3f2a91c0 b7 home=runs           two runs of another home
+  ablate probe axes=mixer --train              train again first what lacks a checkpoint
+
+`ablate run` probes the arm at the reference level of every axis by itself. What was probed once is
+in the ledger and is not probed again. Keys are in results.csv of a report, as run_key.""",
     "ui": """\
 examples:
   ablate ui                                    MLflow on http://127.0.0.1:5000
@@ -70,6 +79,7 @@ SUMMARIES = {
     "plan": "show what run would do",
     "status": "show done, running and failed runs",
     "report": "rebuild a report from the records",
+    "probe": "look inside trained runs: does the mechanism do what it says",
     "ui": "serve MLflow's pages on this machine",
     "doctor": "check whether this machine is ready",
 }
@@ -85,7 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return WRONG_INPUT
-    parsed = parser.parse_args(arguments)
+    # argparse itself takes settings only in one row, not before and after a flag
+    parsed, rest = parser.parse_known_args(arguments)
+    if any(text.startswith("-") for text in rest) or (rest and "settings" not in parsed):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        parsed.settings += rest
     if parsed.command is None:
         parser.print_help()
         return WRONG_INPUT
@@ -112,7 +127,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, summary in SUMMARIES.items():
-        takes_study = name in ("run", "plan", "status", "report")
+        takes_study = name in ("run", "plan", "status", "report", "probe")
         keys = f"\n\n{_key_help(takes_study)}\n\n{EXIT_CODES}"
         command = commands.add_parser(
             name,
@@ -121,7 +136,11 @@ def make_parser() -> argparse.ArgumentParser:
             epilog=EXAMPLES[name] + keys,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("settings", nargs="*", metavar="key=value", help="see below")
+        metavar = "RUN | key=value" if name == "probe" else "key=value"
+        command.add_argument("settings", nargs="*", metavar=metavar, help="see below")
+        if name == "probe":
+            text = "train runs again whose checkpoint is missing"
+            command.add_argument("--train", action="store_true", help=text)
         if name in ("plan", "status"):
             command.add_argument("--json", action="store_true", help="for machines")
         if name == "ui":
@@ -199,6 +218,7 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 
 def _print_plan(study: Study, options: Options, *, as_json: bool = False) -> None:
+    from ablate.checkpoints import expected_bytes
     from ablate.estimate import estimate
     from ablate.ledger import open_ledger
     from ablate.plan import make_plan
@@ -218,7 +238,12 @@ def _print_plan(study: Study, options: Options, *, as_json: bool = False) -> Non
         spec for key, spec in plan.specs.items() if states.get(key) not in (RUN_DONE, DIVERGED)
     ]
     view = PlanView(
-        plan, states, estimate(to_do, measured, options.workers), options.workers, home.root
+        plan,
+        states,
+        estimate(to_do, measured, options.workers),
+        options.workers,
+        home.root,
+        expected_bytes(home.checkpoints, plan.specs.values()),
     )
     if as_json:
         print(json.dumps(view.to_dict(), indent=2))
@@ -249,6 +274,20 @@ def _status(parsed: argparse.Namespace) -> int:
     else:
         print("\n".join(status_lines(status)))
     return DONE
+
+
+def _probe(parsed: argparse.Namespace) -> int:
+    names = [text for text in parsed.settings if "=" not in text]
+    study, options = read_arguments([text for text in parsed.settings if "=" in text])
+    from ablate.conduct import require_ledger
+
+    require_ledger(find_home(options.home))
+    from ablate.probing.command import printed, probe_runs
+
+    shown = probe_runs(study, options, names, train=parsed.train)
+    make_console().print(printed(shown))
+    print(shown.csv)
+    return FAILED_RUNS if shown.failed else DONE
 
 
 def _ui(parsed: argparse.Namespace) -> int:
@@ -291,6 +330,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "plan": _plan,
     "status": _status,
     "report": _report,
+    "probe": _probe,
     "ui": _ui,
     "doctor": _doctor,
 }

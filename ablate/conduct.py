@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ablate.checkpoints import clear_unfinished
 from ablate.errors import AblateError, NoInference
+from ablate.executors import LocalExecutor
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import WAITING, Ledger, Reported, open_ledger
 from ablate.options import Options
 from ablate.plan import Plan, PlannedRun, make_plan
+from ablate.probing.choose import block_runs, reference_arms
+from ablate.probing.run import gaps, probe_missing, probed, specs_of
 from ablate.progress import make_reporter
 from ablate.result import DIVERGED, DONE, RunResult
 from ablate.runner import Tally, run_waiting
@@ -22,6 +27,7 @@ from stats.errors import StatsError
 if TYPE_CHECKING:
     from ablate.analyse import Inference
     from ablate.collect import Tables
+    from ablate.probing.findings import ProbeFindings
     from ablate.report.findings import Findings
     from ablate.tracking import BackgroundTracker
 
@@ -55,8 +61,19 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
                         place, result.outcome, result.reason, result.cost, result.losses, scores
                     )
 
-            tally = train_missing(plan, home, options, ledger, record)
-            return _report(plan, home, ledger, tracker, tally, command)
+            executor = make_executor(plan, home)
+            try:
+                tally = train_missing(plan, home, options, ledger, record, executor)
+                failures = probe_missing(
+                    block_runs(plan, reference_arms(plan.design)),
+                    home.checkpoints,
+                    options,
+                    ledger,
+                    executor,
+                )
+            finally:
+                executor.close()
+            return _report(plan, home, ledger, tracker, tally, command, failures)
         finally:
             ledger.close()
 
@@ -100,27 +117,46 @@ def train_missing(
     options: Options,
     ledger: Ledger,
     on_result: Callable[[RunResult], None] = lambda result: None,
+    executor: LocalExecutor | None = None,
 ) -> Tally:
-    """Train and score the plan's runs that have no outcome; the driver's lock must be held."""
-    from ablate.executors import LocalExecutor
+    """Train and score the plan's runs that have no outcome; the driver's lock must be held.
 
+    An ``executor`` of the caller's is left open; without one, one is made and closed.
+    """
     ledger.release_running()
     ledger.add(plan.specs)
-    waiting = [key for key, state in ledger.states(plan.specs).items() if state == WAITING]
+    used = executor or make_executor(plan, home)
+    try:
+        return train_waiting(plan.runs, options, ledger, used, on_result)
+    finally:
+        if executor is None:
+            used.close()
+
+
+def train_waiting(
+    runs: Sequence[PlannedRun],
+    options: Options,
+    ledger: Ledger,
+    executor: LocalExecutor,
+    on_result: Callable[[RunResult], None] = lambda result: None,
+) -> Tally:
+    """Train and score those of ``runs`` that wait in the ledger."""
+    specs = {run.key: run.spec for run in runs}
+    waiting = [key for key, state in ledger.states(specs).items() if state == WAITING]
     if not waiting:
         return Tally(0, 0, 0)
-    labels = {
-        key: f"{at[0].arm.label}, {at[0].backbone}, seed {at[0].seed}"
-        for key, at in places_by_key(plan).items()
-    }
-    executor = LocalExecutor(
-        min(options.workers, len(waiting)), plugins=plan.study.plugins, log=home.log
-    )
-    try:
-        with make_reporter(options.progress, len(waiting)) as reporter:
-            return run_waiting(plan.specs, labels, ledger, executor, reporter, on_result=on_result)
-    finally:
-        executor.close()
+    labels: dict[str, str] = {}
+    for run in runs:
+        labels.setdefault(run.key, f"{run.arm.label}, {run.backbone}, seed {run.seed}")
+    executor.grow(min(options.workers, len(waiting)))
+    with make_reporter(options.progress, len(waiting)) as reporter:
+        return run_waiting(specs, labels, ledger, executor, reporter, on_result=on_result)
+
+
+def make_executor(plan: Plan, home: Home) -> LocalExecutor:
+    """Slots for the study's runs, none started yet; the driver's lock must be held."""
+    clear_unfinished(home.checkpoints)
+    return LocalExecutor(plugins=plan.study.plugins, log=home.log, checkpoints=home.checkpoints)
 
 
 def places_by_key(plan: Plan) -> dict[str, list[PlannedRun]]:
@@ -138,10 +174,13 @@ def _report(
     tracker: BackgroundTracker,
     tally: Tally,
     command: str,
+    unprobed: Mapping[str, str] = MappingProxyType({}),
 ) -> Conducted:
     from ablate.analyse import analyse
     from ablate.collect import make_tables
+    from ablate.probing.findings import make_probe_findings
     from ablate.report import write_report
+    from ablate.report.probes import metrics
     from ablate.search import design_point_values, record_factorial
 
     records = ledger.records(plan.specs)
@@ -158,6 +197,11 @@ def _report(
         ) from None
     reasons = exploratory_reasons(plan, ledger.reported(plan.design_digest))
     environments = ledger.environments()
+    blocks, reference = block_runs(plan), reference_arms(plan.design)
+    notes = gaps(block_runs(plan, reference), home.checkpoints, ledger, unprobed)
+    probes = make_probe_findings(
+        blocks, probed(specs_of(blocks), ledger), [arm.name for arm in reference], notes
+    )
     findings = make_findings(
         plan,
         tables,
@@ -167,6 +211,8 @@ def _report(
         describe_environments(
             [environments[r.environment] for r in records.values() if r.environment]
         ),
+        probes,
+        () if probes else notes,
     )
     files = write_report(findings, home.report(plan.study.name))
     for planned in plan.runs:
@@ -182,7 +228,10 @@ def _report(
             )
     if inference.averages is not None:
         record_factorial(plan, home, design_point_values(plan, inference.averages))
-    tracker.close().record_report(inference.main, inference.averages, files.html.parent)
+    inside: dict[str, dict[str, float]] = {}
+    for summary in probes.summaries if probes else ():
+        inside.setdefault(summary.arm, {}).update(metrics(summary))
+    tracker.close().record_report(inference.main, inference.averages, files.html.parent, inside)
     ledger.add_report(plan.design_digest, plan.study.name, plan.study.seeds)
     failed = sum(record.state == "failed" for record in records.values())
     return Conducted(tally, findings, files.html, failed)
@@ -208,13 +257,15 @@ def make_findings(
     exploratory: tuple[str, ...],
     command: str,
     environment: dict[str, str],
+    probes: ProbeFindings | None,
+    remarks: Sequence[str],
 ) -> Findings:
     """Everything a report shows, from the pure parts."""
     from ablate.report.findings import ArmInfo, Findings
     from talan.axes import AXES
 
     study = plan.study
-    notes = list(plan.design.notes)
+    notes = [*plan.design.notes, *remarks]
     if tables.environments:
         notes.append(
             f"{len(tables.environments)} runs were made under other package versions than their "
@@ -232,7 +283,9 @@ def make_findings(
                 label=arm.label,
                 adapter=arm.adapter,
                 baseline="" if arm.is_baseline else arm.adapter,
-                levels={} if arm.is_baseline else {a: arm.level_texts()[a] for a in study.axes},
+                levels=(
+                    {a: arm.level_texts()[a] for a in study.axes} if arm.is_design_point else {}
+                ),
             )
             for arm in plan.design.arms
         ),
@@ -252,6 +305,7 @@ def make_findings(
         retention_comparison=inference.retention,
         failures=tables.failures,
         provenance=provenance(plan, environment),
+        probes=probes,
     )
 
 

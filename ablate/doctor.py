@@ -13,6 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ablate.backbones import BACKBONES, resolve
+from ablate.checkpoints import megabytes, size_bytes
 from ablate.errors import AblateError
 from ablate.home import Home, check_writable
 from ablate.ledger import open_ledger
@@ -41,6 +42,8 @@ def examine(home: Home) -> Iterator[Finding]:
     yield _access(home)
     if home.ledger.exists():
         yield _ledger(home)
+    if home.checkpoints.is_dir():
+        yield _checkpoints(home)
 
 
 def _python() -> Finding:
@@ -111,6 +114,13 @@ def _access(home: Home) -> Finding:
     except AblateError as error:
         return Finding("home", False, error.message, error.hint)
     return Finding("home", True, f"{home.root} can be written")
+
+
+def _checkpoints(home: Home) -> Finding:
+    """Never BAD: without them nothing is lost but probes that are yet to be made."""
+    runs = sum(1 for _ in home.checkpoints.glob("[!.]*"))
+    size = megabytes(size_bytes(home.checkpoints))
+    return Finding("checkpoints", True, f"{runs} runs, {size} in {home.checkpoints}")
 
 
 def _ledger(home: Home) -> Finding:

@@ -53,6 +53,11 @@ class Home:
         return self.root / "workers.log"
 
     @property
+    def checkpoints(self) -> Path:
+        """Trained adapters and blocks, a folder per run key."""
+        return self.root / "checkpoints"
+
+    @property
     def lock(self) -> Path:
         """Held by the driver."""
         return self.root / "driver.lock"

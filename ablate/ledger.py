@@ -11,7 +11,8 @@ States of a run::
 ``finish`` writes state and scores in one transaction, so a killed driver loses at most the runs in
 flight: those are found ``running`` at the next start and released. Scores belong to (run, benchmark
 digest); a finished run asked for a benchmark it lacks becomes ``waiting`` again. A diverged run has
-a reason and never a score.
+a reason and never a score. What probes have measured of a run goes with the run: training it again
+removes it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ablate.errors import AblateError
+from ablate.probing.result import Probed
 from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import RunSpec, content_key
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 STATES = (WAITING, RUNNING, DONE, DIVERGED, FAILED)
 MAX_ATTEMPTS = 3
@@ -49,6 +51,17 @@ CREATE TABLE report (
     design TEXT NOT NULL, study TEXT NOT NULL, seeds TEXT NOT NULL, written REAL NOT NULL
 );
 """
+
+PROBES = """
+CREATE TABLE probe (
+    key TEXT NOT NULL REFERENCES run(key), recipe INTEGER NOT NULL, prompts TEXT NOT NULL,
+    content BLOB NOT NULL, written REAL NOT NULL,
+    PRIMARY KEY (key, recipe, prompts)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = {2: PROBES}
+"""What each schema added to the one before it."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,7 @@ class Ledger:
                     result.key,
                 ),
             )
+            self._db.execute("DELETE FROM probe WHERE key = ?", (result.key,))
             self._db.executemany(
                 "INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -177,6 +191,38 @@ class Ledger:
                 (reason, MAX_ATTEMPTS, WAITING, FAILED, key),
             )
         return self.records([key])[key].state
+
+    def train_again(self, keys: Iterable[str]) -> None:
+        """Let finished runs wait again; their scores stay until they have new ones."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE run SET state = ? WHERE key = ? AND state = ?",
+                [(WAITING, key, DONE) for key in keys],
+            )
+
+    def add_probe(self, result: Probed) -> None:
+        """Record what was measured of a run; the same probe again replaces it."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO probe VALUES (?, ?, ?, ?, ?)",
+                (result.key, result.recipe, result.prompts, result.pack(), time.time()),
+            )
+
+    def probes(self, prompts: Mapping[str, str], recipe: int) -> dict[str, Probed]:
+        """What a recipe has measured of runs; ``prompts`` has the digest of the prompts by key."""
+        if not self._has_probes():
+            return {}
+        rows = self._select("SELECT key, recipe, prompts, content FROM probe", prompts)
+        return {
+            key: Probed.unpack(content)
+            for key, made_by, digest, content in rows
+            if (made_by, digest) == (recipe, prompts[key])
+        }
+
+    def _has_probes(self) -> bool:
+        """False of a ledger with an older schema that was opened to be read."""
+        sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'probe'"
+        return bool(self._db.execute(sql).fetchone()[0])
 
     def records(self, keys: Iterable[str]) -> dict[str, RunRecord]:
         """The records of those of ``keys`` that the ledger has, in the order of ``keys``."""
@@ -265,6 +311,8 @@ class Ledger:
 def open_ledger(path: Path, *, read_only: bool = False) -> Ledger:
     """Open the ledger at ``path``, making a new one if there is none and it is not ``read_only``.
 
+    One with an older schema gets what it lacks, unless it is opened to be read only.
+
     Raises:
         AblateError: not a ledger, damaged (never overwritten), or of a newer schema.
     """
@@ -277,7 +325,7 @@ def open_ledger(path: Path, *, read_only: bool = False) -> Ledger:
             connection = sqlite3.connect(path, isolation_level=None)
         if new:
             connection.executescript(
-                f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
+                f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema', '1'); COMMIT;"
             )
         check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         row = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
@@ -300,4 +348,14 @@ def open_ledger(path: Path, *, read_only: bool = False) -> Ledger:
     if not read_only:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        _migrate(connection, int(row[0]))
     return Ledger(connection)
+
+
+def _migrate(connection: sqlite3.Connection, schema: int) -> None:
+    """Bring a ledger to the present schema, in one transaction per version."""
+    for version in range(schema + 1, SCHEMA_VERSION + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {MIGRATIONS[version]} "
+            f"UPDATE meta SET value = '{version}' WHERE name = 'schema'; COMMIT;"
+        )

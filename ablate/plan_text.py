@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablate.checkpoints import megabytes
 from ablate.console import make_console
 from ablate.estimate import Estimate
 from ablate.plan import Plan
@@ -21,13 +22,17 @@ LISTED_ARMS = 12
 
 @dataclass(frozen=True)
 class PlanView:
-    """The figures of a plan next to what the ledger has."""
+    """The figures of a plan next to what the ledger has.
+
+    ``checkpoint_bytes`` is what the checkpoints will take, those there are included.
+    """
 
     plan: Plan
     states: Mapping[str, str]
     estimate: Estimate
     workers: int
     home: Path
+    checkpoint_bytes: float | None = None
 
     @property
     def done(self) -> int:
@@ -86,6 +91,7 @@ class PlanView:
             ("runs", f"{self.total} distinct, {self.done} done, {self.to_do} to do"),
             ("time", self._time()),
             ("home", str(self.home)),
+            ("disk", self._disk()),
         ]  # fmt: skip
 
     def _time(self) -> str:
@@ -94,6 +100,14 @@ class PlanView:
         if self.estimate.seconds is None:
             return f"unknown ({self.estimate.basis})"
         return f"about {duration_text(self.estimate.seconds)} ({self.estimate.basis})"
+
+    def _disk(self) -> str:
+        runs = sum(spec.block is not None for spec in self.plan.specs.values())
+        if self.checkpoint_bytes is None:
+            size = "size unknown until one has been kept"
+        else:
+            size = f"about {megabytes(self.checkpoint_bytes)}"
+        return f"checkpoints of {runs} runs with a block: {size}"
 
     def to_dict(self) -> dict[str, Any]:
         """The same for machines."""
@@ -107,6 +121,7 @@ class PlanView:
             "to_do": self.to_do,
             "expected_seconds": self.estimate.seconds,
             "basis": self.estimate.basis,
+            "checkpoint_bytes": self.checkpoint_bytes,
             "notes": list(self.plan.design.notes),
             "warnings": self.warnings(),
         }

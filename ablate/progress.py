@@ -43,8 +43,9 @@ class Quiet(Reporter):
 class Plain(Quiet):
     """Lines for logs and pipes, on standard error."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, what: str = "runs") -> None:
         self._total = total
+        self._what = what
         self._last = 0.0
 
     def update(self, done: int, failed: int, current: str, seconds_left: float | None) -> None:
@@ -54,15 +55,15 @@ class Plain(Quiet):
             return
         self._last = now
         left = left_text(seconds_left) + failure_text(failed)
-        print(f"{done}/{self._total} runs, {left}: {current}", file=sys.stderr, flush=True)
+        print(f"{done}/{self._total} {self._what}, {left}: {current}", file=sys.stderr, flush=True)
 
 
 class Live(Quiet):
     """A bar in the terminal."""
 
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, console: Console, what: str = "runs") -> None:
         self._progress = Progress(
-            TextColumn("runs"),
+            TextColumn(what),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -92,14 +93,17 @@ class Live(Quiet):
         )
 
 
-def make_reporter(mode: str, total: int) -> Reporter:
-    """The display for ``mode``: ``auto`` is a bar in a terminal and plain lines elsewhere."""
+def make_reporter(mode: str, total: int, what: str = "runs") -> Reporter:
+    """The display for ``mode``: ``auto`` is a bar in a terminal and plain lines elsewhere.
+
+    ``what`` is the plural of what is counted.
+    """
     if mode == "off" or total == 0:
         return Quiet()
     console = Console(stderr=True)
     if mode == "plain" or (mode == "auto" and not console.is_terminal):
-        return Plain(total)
-    return Live(total, console)
+        return Plain(total, what)
+    return Live(total, console, what)
 
 
 def duration_text(seconds: float) -> str:

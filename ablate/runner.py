@@ -50,7 +50,7 @@ def run_waiting(
     queue = [key for key in specs if states[key] == WAITING]
     flying: dict[str, RunSpec] = {}
     ended = {DIVERGED: 0, FAILED: 0, "done": 0}
-    pace = _Pace(len(queue))
+    pace = Pace(len(queue))
     try:
         while queue or flying:
             while queue and executor.free:
@@ -83,11 +83,12 @@ def run_waiting(
 def _record(outcome: Outcome, ledger: Ledger) -> str:
     if isinstance(outcome, Failure):
         return ledger.fail(outcome.key, outcome.reason)
+    assert isinstance(outcome, RunResult)
     ledger.finish(outcome)
     return outcome.outcome
 
 
-class _Pace:
+class Pace:
     """Time left, from the ends of runs alone: the start includes imports and says little."""
 
     def __init__(self, total: int) -> None:

@@ -14,6 +14,7 @@ import queue
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ablate.errors import AblateError
@@ -115,9 +116,16 @@ class MlflowTracker:
         self._finish("run", record, "FINISHED")
 
     def record_report(
-        self, comparison: Comparison, averages: Comparison | None, folder: Path
+        self,
+        comparison: Comparison,
+        averages: Comparison | None,
+        folder: Path,
+        inside: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
     ) -> None:
-        """Record what the report says: a run per arm with its effects, and the files."""
+        """Record what the report says: a run per arm with its effects, and the files.
+
+        ``inside`` has metrics of the probes by arm.
+        """
         from mlflow.entities import Metric, Param
 
         by_arm: dict[str, list[Effect]] = {}
@@ -136,6 +144,7 @@ class MlflowTracker:
                 metrics |= effect_metrics(".".join((effect.cell or {}).values()), effect)
             if arm.name in overall:
                 metrics |= effect_metrics("average", overall[arm.name])
+            metrics |= {metric_name(key): v for key, v in inside.get(arm.name, {}).items()}
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(key, value, 0, 0) for key, value in finite(metrics).items()],

@@ -1,7 +1,8 @@
 """The pure function behind every run: RunSpec in, RunResult out.
 
-It opens neither the ledger nor MLflow nor Optuna. A worker process keeps what runs share (the
-encoded items, the backbone's files) in memory between calls.
+It opens neither the ledger nor MLflow nor Optuna; all it writes is the checkpoint of a run with a
+block, where it is told a folder for it. A worker process keeps what runs share (the encoded items,
+the backbone's files) in memory between calls.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ablate import backbones
+import talan
+from ablate import backbones, checkpoints
 from ablate.benchmarks import load_items
-from ablate.evaluate import Encoded, encode, score_items
+from ablate.evaluate import Encoded, encode, make_bank, score_items
 from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import UNADAPTED, Backbone, RunSpec
-from ablate.train import adapt, count, train
+from ablate.train import Adapted, adapt, count, train
 
 EVAL_BATCH = 64
 """Items per forward pass when scoring; small batches stay in the processor's cache."""
@@ -31,22 +34,26 @@ EVAL_BATCH = 64
 ENVIRONMENT_PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
 
-def execute(specs: Sequence[RunSpec]) -> list[RunResult]:
+def execute(specs: Sequence[RunSpec], folder: Path | None = None) -> list[RunResult]:
     """Train and score runs that share backbone and tensor shapes, in order.
+
+    Args:
+        specs: the runs.
+        folder: where the checkpoints of runs with a block are kept; None keeps none.
 
     Raises:
         MemoryError, torch.OutOfMemoryError: the machine's, not the run's, failure; retried by the
             driver, like any other exception.
     """
-    _quiet()
-    return [execute_one(spec) for spec in specs]
+    quiet()
+    return [execute_one(spec, folder) for spec in specs]
 
 
-def execute_one(spec: RunSpec) -> RunResult:
+def execute_one(spec: RunSpec, folder: Path | None = None) -> RunResult:
     """Train and score one run. Divergence is an outcome, not an exception."""
     accelerator = make_accelerator(spec.device, spec.precision)
     model, tokenizer = backbones.load(spec.backbone)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    pad = pad_token(tokenizer)
     adapted = adapt(spec, model, backbones.adapter_targets(spec.backbone))
     cost: dict[str, Any] = {
         "adapter_parameters": count(adapted.adapter),
@@ -61,10 +68,13 @@ def execute_one(spec: RunSpec) -> RunResult:
         trained = train(spec, adapted, mix, pad, accelerator)
         losses, reason = trained.losses, trained.reason
     cost["train_seconds"] = time.perf_counter() - started
+    if folder is not None and adapted.handle is not None and not reason:
+        # before the adapter is folded into the weights
+        checkpoints.keep(folder, spec.key, functools.partial(talan.save, adapted.model))
     started = time.perf_counter()
     if not reason:
         fold_adapter(adapted.model)
-    scores = [] if reason else score(spec, adapted.model, pad, accelerator)
+    scores = [] if reason else score(spec, adapted, pad, accelerator)
     if scores and not all(s.loglik_is_finite() for s in scores):
         scores, reason = [], "log-likelihoods are not finite at evaluation"
     cost["eval_seconds"] = time.perf_counter() - started
@@ -80,13 +90,18 @@ def execute_one(spec: RunSpec) -> RunResult:
     )
 
 
-def score(spec: RunSpec, model: torch.nn.Module, pad: int, accelerator: Any) -> list[Score]:
+def score(spec: RunSpec, adapted: Adapted, pad: int, accelerator: Any) -> list[Score]:
     """Score the model on the test items of every benchmark of the run."""
     scores = []
+    model, handle, device = adapted.model, adapted.handle, accelerator.device
     with accelerator.autocast():
+        bank = None
+        if handle is not None and handle.config.control == "shuffled":
+            mix = [encoded(spec.backbone, part.source, "train") for part in spec.mix]
+            bank = make_bank(handle, mix, pad, device)
         for part in spec.benchmarks:
             rows = encoded(spec.backbone, part.source, "test")
-            correct, loglik = score_items(model, rows, pad, accelerator.device, EVAL_BATCH)
+            correct, loglik = score_items(model, rows, pad, device, EVAL_BATCH, handle, bank)
             scores.append(Score(part.benchmark, part.digest, correct, loglik))
     return scores
 
@@ -100,6 +115,11 @@ def fold_adapter(model: torch.nn.Module) -> None:
 
     if isinstance(model, PeftModel) and all(p.dtype == torch.float32 for p in model.parameters()):
         model.merge_adapter()
+
+
+def pad_token(tokenizer: Any) -> int:
+    """The token that fills rows up; any will do, for it is masked."""
+    return 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
 
 
 @functools.lru_cache(maxsize=64)
@@ -120,7 +140,7 @@ def make_accelerator(device: str, precision: str) -> Any:
 
 
 @functools.cache
-def _quiet() -> None:
+def quiet() -> None:
     """Keep bars and advice of libraries out of the workers' log."""
     from transformers.utils import logging
 

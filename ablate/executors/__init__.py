@@ -1,6 +1,6 @@
 """Where runs are executed: long-lived process slots on this machine."""
 
-from ablate.executors.base import Executor, Failure, Outcome
+from ablate.executors.base import PROBE, TRAIN, Executor, Failure, Outcome
 from ablate.executors.local import LocalExecutor
 
-__all__ = ["Executor", "Failure", "LocalExecutor", "Outcome"]
+__all__ = ["PROBE", "TRAIN", "Executor", "Failure", "LocalExecutor", "Outcome"]

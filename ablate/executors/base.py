@@ -6,23 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ablate.probing.result import Probed
 from ablate.result import RunResult
 from ablate.spec import RunSpec
+
+TRAIN = "ablate.worker:execute"
+"""The work of training and scoring: a function of RunSpecs that returns RunResults."""
+
+PROBE = "ablate.probing.work:execute"
+"""The work of probing trained runs: a function of RunSpecs that returns Probeds."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that came to no outcome through the machine's fault: crash, kill, out of memory."""
+    """Work that came to no outcome through the machine's fault: crash, kill, out of memory."""
 
     key: str
     reason: str
 
 
-Outcome = RunResult | Failure
+Outcome = RunResult | Probed | Failure
 
 
 class Executor(Protocol):
     """Executes groups of runs that share backbone and tensor shapes (a group of one is fine).
+
+    What is done with a group is named by its ``work``, a ``module:function`` that takes the
+    RunSpecs and the folder of the checkpoints (or None) and returns a result per RunSpec.
 
     Rules: ``submit`` never blocks on a run and may only be called while ``free`` is positive; each
     submitted key comes back from ``poll`` exactly once, as a result or a failure; the executor
@@ -34,8 +44,8 @@ class Executor(Protocol):
         """How many groups can be submitted now."""
         ...
 
-    def submit(self, specs: Sequence[RunSpec]) -> None:
-        """Start a group."""
+    def submit(self, specs: Sequence[RunSpec], work: str = "") -> None:
+        """Start ``work`` on a group; the executor's own work unless named."""
         ...
 
     def poll(self, timeout: float) -> list[Outcome]:

@@ -18,13 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablate.executors.base import Failure, Outcome
+from ablate.executors.base import TRAIN, Failure, Outcome
+from ablate.probing.result import Probed
 from ablate.result import RunResult
 from ablate.spec import RunSpec
-
-WORK = "ablate.worker:execute"
-"""The function a slot calls with the RunSpecs of a group."""
-
 
 IDLE_DEATHS = 3
 """So many slots in a row may die without having had a run, before the executor gives up."""
@@ -41,27 +38,36 @@ class LocalExecutor:
     """An :class:`~ablate.executors.base.Executor` of ``workers`` processes with one thread each.
 
     Args:
-        workers: number of slots; one per core is right, more make torch stall.
-        work: ``module:function`` taking a list of RunSpecs, returning a list of RunResults.
+        workers: number of slots; one per core is right, more make torch stall; :meth:`grow` adds
+            some later.
+        work: the work of groups that are submitted without one, imported as the slots start.
         plugins: modules that each slot imports first, as the driver did.
         log: file to which the slots' messages are appended; without one they are discarded.
+        checkpoints: folder in which work keeps and finds checkpoints; without one none is kept.
     """
 
     def __init__(
         self,
-        workers: int,
+        workers: int = 0,
         *,
-        work: str = WORK,
+        work: str = TRAIN,
         plugins: Sequence[str] = (),
         log: Path | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
-        self._command = [sys.executable, "-m", "ablate.executors.slot", work, *plugins]
+        self._work = work
+        folder = "" if checkpoints is None else str(checkpoints)
+        self._command = [sys.executable, "-m", "ablate.executors.slot", work, folder, *plugins]
         self._log = log or Path(os.devnull)
         self._selector = selectors.DefaultSelector()
         self._pending: list[Outcome] = []
         self._slots: list[_Slot] = []
         self._idle_deaths = 0
-        for _ in range(workers):
+        self.grow(workers)
+
+    def grow(self, workers: int) -> None:
+        """Start slots until there are ``workers``; never fewer than there were."""
+        while len(self._slots) < workers:
             self._start()
 
     def _start(self) -> None:
@@ -92,11 +98,15 @@ class LocalExecutor:
         """Process id of each slot and the keys it is working on."""
         return {slot.process.pid: list(slot.keys) for slot in self._slots}
 
-    def submit(self, specs: Sequence[RunSpec]) -> None:
-        """Hand a group to an idle slot."""
+    def submit(self, specs: Sequence[RunSpec], work: str = "") -> None:
+        """Hand a group to an idle slot; ``work`` is the executor's own unless named."""
         slot = next(slot for slot in self._slots if not slot.keys)
         slot.keys = [spec.key for spec in specs]
-        line = json.dumps([json.loads(spec.to_json()) for spec in specs]).encode() + b"\n"
+        group = {
+            "work": work or self._work,
+            "specs": [json.loads(spec.to_json()) for spec in specs],
+        }
+        line = json.dumps(group).encode() + b"\n"
         assert slot.process.stdin is not None
         try:
             slot.process.stdin.write(line)
@@ -153,7 +163,7 @@ def _outcome(line: str) -> Outcome:
     data = json.loads(line)
     if "failure" in data:
         return Failure(data["key"], data["failure"])
-    return RunResult.from_json(line)
+    return (Probed if "measured" in data else RunResult).from_json(line)
 
 
 def _death(code: int) -> str:

@@ -1,6 +1,7 @@
-"""A worker process: ``python -m ablate.executors.slot MODULE:FUNCTION [PLUGIN ...]``.
+"""A worker process: ``python -m ablate.executors.slot MODULE:FUNCTION CHECKPOINTS [PLUGIN ...]``.
 
-Reads groups of RunSpecs from standard input, one line of JSON each, and writes one line per result.
+Reads groups of RunSpecs with the work to do on them from standard input, one line of JSON each, and
+writes one line per result. MODULE:FUNCTION is the usual work; CHECKPOINTS is a folder, or empty.
 A thread of its own reads, so that the end of the input (the driver has died) ends the process even
 during a run.
 """
@@ -14,11 +15,14 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from ablate.spec import RunSpec
 
 
-def main(work: str, plugins: list[str]) -> None:
+def main(work: str, checkpoints: str, plugins: list[str]) -> None:
     """Serve groups until the input ends."""
     # results alone may reach the driver: whatever a library prints goes to standard error
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -27,18 +31,26 @@ def main(work: str, plugins: list[str]) -> None:
     threading.Thread(target=_read, args=(groups,), daemon=True).start()
     for plugin in plugins:
         importlib.import_module(plugin)
-    module, _, function = work.partition(":")
-    execute = getattr(importlib.import_module(module), function)
+    find(work)
+    folder = Path(checkpoints) if checkpoints else None
     while True:
-        specs = [RunSpec.from_json(json.dumps(data)) for data in json.loads(groups.get())]
+        group = json.loads(groups.get())
+        specs = [RunSpec.from_json(json.dumps(data)) for data in group["specs"]]
         try:
-            lines = [result.to_json() for result in execute(specs)]
+            lines = [result.to_json() for result in find(group["work"])(specs, folder)]
         except Exception as error:
             reason = _reason(error)
             lines = [json.dumps({"key": spec.key, "failure": reason}) for spec in specs]
         for line in lines:
             results.write(line + "\n")
         results.flush()
+
+
+def find(work: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names."""
+    module, _, function = work.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _read(groups: queue.Queue[str]) -> None:
@@ -57,4 +69,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablate.report.answer import points
+from ablate.report.picture import Picture, make_picture
+from ablate.report.probes import probe_pictures
 from ablate.report.rows import by_cell, cell_tables
 from stats.figures import comparison as plots
 from stats.table import PairedTable
@@ -21,40 +21,18 @@ if TYPE_CHECKING:
     from ablate.report.findings import Findings
     from stats.result import Comparison, Effect
 
-DPI = 110
 MAX_COLUMNS = 4
-WIDE = 1600
-"""Pixels from which the page scrolls a picture sideways."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as PNG: file stem, what a reader who cannot see it should know, caption.
-
-    ``width`` is in pixels.
-    """
-
-    name: str
-    alt: str
-    caption: str
-    png: bytes
-    width: int
-
-    @property
-    def is_wide(self) -> bool:
-        """Too wide to be shrunk to a page and still be read."""
-        return self.width > WIDE
 
 
 def make_pictures(findings: Findings) -> tuple[Picture, ...]:
-    """All figures: primary family, forest per cell, heat map, pairs, and retention's forest."""
+    """All figures: primary family, forest per cell, heat map, pairs, retention's forest, probes."""
     main = findings.main
     baseline = baseline_name(findings)
     sesoi = f"±{points(findings.sesoi)}"
     pictures = []
     if main.primary:
         pictures.append(
-            _picture(
+            make_picture(
                 "primary",
                 plots.forest(
                     main.primary,
@@ -68,14 +46,14 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
         )
     if main.cells:
         pictures += [
-            _picture(
+            make_picture(
                 "forest",
                 _forest(main, findings),
                 "Forest plot: each arm's difference to its baseline in each cell.",
                 f"Thin lines: simultaneous intervals; thick: unadjusted. Grey band: {sesoi}. "
                 "The mark at the right of a row is its verdict.",
             ),
-            _picture(
+            make_picture(
                 "heatmap",
                 heatmap(findings),
                 "Heat map of the mean differences: levels and arms down, cells across.",
@@ -85,7 +63,7 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
             ),
         ]
     pictures.append(
-        _picture(
+        make_picture(
             "pairs",
             plots.paired_lines(
                 paired_table(findings, findings.benchmarks),
@@ -102,13 +80,15 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
     retention = findings.retention_comparison
     if retention is not None and retention.cells:
         pictures.append(
-            _picture(
+            make_picture(
                 "retention",
                 _forest(retention, findings),
                 "Forest plot of the retention benchmarks.",
                 f"Retention is a family of its own. Grey band: {sesoi}.",
             )
         )
+    if findings.probes is not None:
+        pictures += probe_pictures(findings.probes)
     return tuple(pictures)
 
 
@@ -198,10 +178,3 @@ def _columns(benchmarks: tuple[str, ...]) -> int:
     """A row of panels per backbone where that fits, else the fewest even rows."""
     n = len(benchmarks)
     return n if n <= MAX_COLUMNS + 1 else math.ceil(n / math.ceil(n / MAX_COLUMNS))
-
-
-def _picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-    width = round(float(figure.get_figwidth()) * DPI)
-    return Picture(name, alt, caption, stream.getvalue(), width)

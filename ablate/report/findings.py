@@ -11,6 +11,7 @@ from ablate.errors import AblateError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ablate.probing.findings import ProbeFindings
     from stats.result import Comparison
 
 RESULT_KEYS = ("backbone", "arm", "hp", "seed", "benchmark")
@@ -52,7 +53,7 @@ class Findings:
     Frames (see ``NEEDED`` for their columns): ``results`` has a row per run x benchmark with the
     score in 0..1, NaN when the run diverged or failed; ``costs`` a row per run; ``items`` a row per
     run x benchmark x item; ``unadapted`` the score of each untrained backbone; ``failures`` a row
-    per arm.
+    per arm. ``probes`` is None where no run was probed.
 
     Raises AblateError when a frame lacks a column it needs.
     """
@@ -78,6 +79,7 @@ class Findings:
     retention_comparison: Comparison | None = field(repr=False)
     failures: pd.DataFrame = field(repr=False)
     provenance: Mapping[str, str] = field(repr=False)
+    probes: ProbeFindings | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, columns in NEEDED.items():

@@ -17,7 +17,8 @@ from ablate.report.answer import (
     primary_sentences,
     retention_sentences,
 )
-from ablate.report.figures import Picture
+from ablate.report.picture import Picture
+from ablate.report.probes import section as probe_section
 from ablate.report.rows import (
     ABSENT,
     Row,
@@ -72,6 +73,7 @@ def render(findings: Findings, pictures: Sequence[Picture]) -> str:
         "costs": _costs(findings),
         "estimands": [(effect.name, effect.estimand) for effect in findings.main.primary],
         "level": f"{findings.main.confidence_level * 100:g} %",
+        "probes": None if findings.probes is None else probe_section(findings.probes),
         "runs": int(findings.failures["runs"].sum()),
     }
     return _template().render(context)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ablate.console import WIDTH
+from ablate.probing.answer import caption, sentences
 from ablate.report.answer import (
     caveats,
     cell_sentences,
@@ -13,6 +14,8 @@ from ablate.report.answer import (
     primary_sentences,
     retention_sentences,
 )
+from ablate.report.probes import TITLE
+from ablate.report.probes import heading as probe_heading
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
 from stats.figures.comparison import MARKS
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
+    from ablate.probing.findings import ProbeFindings
     from ablate.report.findings import Findings
     from stats.result import Comparison
 
@@ -46,6 +50,7 @@ def terminal_report(findings: Findings) -> Group:
     if retention is not None:
         parts += _primary("Retention, a family of its own", retention, findings)
         parts += _cells("Retention per cell", retention, findings)
+    parts += _probes(findings)
     parts += _failures(findings)
     if findings.notes:
         parts += _heading("Notes")
@@ -142,6 +147,36 @@ def _cell_table(cell: CellTable, rows: Sequence[Row]) -> Table:
             style=_style(row),
         )
     return table
+
+
+def _probes(findings: Findings) -> list[Any]:
+    """What the insides of the trained runs say; nothing where none was probed."""
+    if findings.probes is None:
+        return []
+    names = [summary.arm for summary in findings.probes.summaries]
+    foot = "More: the HTML page and probes.csv."
+    return [*_heading(TITLE), *probe_parts(findings.probes, names, foot)]
+
+
+def probe_parts(probes: ProbeFindings, arms: Sequence[str], foot: str = "") -> list[Any]:
+    """The answers that the probes of ``arms`` give, backbone by backbone, and what is missing."""
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Any] = []
+    for summary in probes.summaries:
+        if summary.arm not in arms:
+            continue
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.width = WIDTH
+        grid.add_column(width=26)
+        grid.add_column()
+        for question, answer in sentences(summary):
+            grid.add_row(Text(question), Text(answer))
+        parts += [Text(""), Text(probe_heading(summary), style="bold"), grid]
+    parts += [Text(""), *(Text(note, style="dim") for note in probes.notes)]
+    bands = caption(probes.summaries).replace("Bands", "[ ]")
+    return [*parts, Text(f"{bands} {foot}".strip(), style="dim")]
 
 
 def _failures(findings: Findings) -> list[Any]:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
+from ablate.probing.table import KEYS
 from ablate.report.figures import make_pictures
 from ablate.report.files import items_parquet, json_bytes, tidy_csv, write_bytes
 from ablate.report.findings import Findings
 from ablate.report.page import render
+from ablate.report.probes import probes_dict
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 """Raised when the shape of ``report.json`` changes."""
 
 
@@ -25,11 +27,13 @@ class ReportFiles:
     results: Path
     costs: Path
     items: Path
+    probes: Path | None
     pictures: tuple[Path, ...]
 
     def all(self) -> tuple[Path, ...]:
         """Every file, the page first."""
-        return (self.html, self.json, self.results, self.costs, self.items, *self.pictures)
+        tables = (self.results, self.costs, self.items, self.probes)
+        return (self.html, self.json, *(path for path in tables if path), *self.pictures)
 
 
 def write_report(findings: Findings, folder: Path) -> ReportFiles:
@@ -45,16 +49,19 @@ def write_report(findings: Findings, folder: Path) -> ReportFiles:
         results=folder / "results.csv",
         costs=folder / "costs.csv",
         items=folder / "items.parquet",
+        probes=None if findings.probes is None else folder / "probes.csv",
         pictures=tuple(folder / f"{picture.name}.png" for picture in pictures),
     )
-    contents = {
+    contents: dict[Path, bytes] = {
         files.results: tidy_csv(findings.results),
         files.costs: tidy_csv(findings.costs, ("backbone", "arm", "seed")),
         files.items: items_parquet(findings.items),
         files.json: json_bytes(report_dict(findings)),
         **{path: picture.png for path, picture in zip(files.pictures, pictures, strict=True)},
-        files.html: render(findings, pictures).encode("utf-8"),
     }
+    if findings.probes is not None and files.probes is not None:
+        contents[files.probes] = tidy_csv(findings.probes.table, KEYS)
+    contents[files.html] = render(findings, pictures).encode("utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, data in contents.items():
@@ -102,5 +109,6 @@ def report_dict(findings: Findings) -> dict[str, Any]:
         "retention": None if retention is None else retention.to_dict(),
         "unadapted": findings.unadapted.to_dict("records"),
         "failures": findings.failures.to_dict("records"),
+        "probes": probes_dict(findings.probes),
         "provenance": dict(findings.provenance),
     }

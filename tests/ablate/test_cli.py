@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from ablate.cli import main
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -80,7 +82,7 @@ def test_a_home_that_cannot_be_written(folder):
     assert "cannot be written" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "report"])
+@pytest.mark.parametrize("command", ["run", "plan", "status", "report", "probe"])
 def test_a_damaged_ledger_is_refused_by_every_command(folder, command):
     home = folder / "home"
     home.mkdir()
@@ -91,7 +93,7 @@ def test_a_damaged_ledger_is_refused_by_every_command(folder, command):
     assert (home / "ledger.sqlite").read_bytes() == b"not a database" * 400
 
 
-@pytest.mark.parametrize("command", ["status", "report", "ui"])
+@pytest.mark.parametrize("command", ["status", "report", "probe", "ui"])
 def test_commands_on_nothing_say_how_to_start(folder, command):
     done = ablate(command, cwd=folder)
     assert done.returncode == 2
@@ -105,7 +107,7 @@ def test_unknown_commands_name_the_nearest(folder):
     assert "did you mean 'run'" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "report", "ui", "doctor"])
+@pytest.mark.parametrize("command", ["run", "plan", "status", "report", "probe", "ui", "doctor"])
 def test_help_teaches_by_example(folder, command):
     done = ablate(command, "--help", cwd=folder)
     assert done.returncode == 0
@@ -135,6 +137,16 @@ def test_plan_answers_without_torch_and_writes_nothing(folder, toys):
     assert plan["arms"] == ["lora", "lora+talan/memory=1", "lora+talan/memory=2"]
     assert "cannot settle" in plan["warnings"][0]
     assert not (folder / "ablate-home").exists()
+
+
+def test_a_flag_may_stand_between_settings(folder, toys, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    first, *rest = toys.settings()
+    assert main(["plan", first, "--json", *rest]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == 7
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", first, "--jason", *rest])
+    assert "unrecognized arguments: --jason" in capsys.readouterr().err
 
 
 def test_plan_warns_only_where_no_verdict_can_be_reached(folder, toys):

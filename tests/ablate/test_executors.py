@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ablate.executors import Failure, LocalExecutor
+from ablate.executors.slot import find
 from ablate.plan import make_plan
 from tests.ablate import works
 
@@ -30,10 +31,10 @@ class Inline:
     def free(self):
         return 2 - len(self.outcomes)
 
-    def submit(self, specs):
+    def submit(self, specs, work="tests.ablate.works:execute"):
         for spec in specs:
             try:
-                self.outcomes += works.execute([spec])
+                self.outcomes += find(work)([spec], None)
             except Exception as error:
                 self.outcomes.append(Failure(spec.key, f"crash: {error}"))
 

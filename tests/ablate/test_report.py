@@ -15,9 +15,10 @@ from rich.console import Console
 from ablate.errors import AblateError
 from ablate.report import Findings, ReportFiles, terminal_report, write_report
 from ablate.report.answer import meanings, primary_sentences, readable, retention_sentences
-from ablate.report.figures import Picture, heatmap
+from ablate.report.figures import heatmap
 from ablate.report.files import json_bytes, tidy_csv, write_bytes
 from ablate.report.page import render
+from ablate.report.picture import Picture
 from ablate.report.rows import (
     by_cell,
     cell_tables,

@@ -65,12 +65,32 @@ def test_results_hold_every_run_and_benchmark(home):
     assert (costs["train_seconds"] > 0).all()
 
 
+def test_the_reference_arm_is_probed_after_its_runs(home):
+    probes = pd.read_csv(home / REPORT / "probes.csv")
+    assert set(probes["arm"]) == {"lora+talan/memory=1"}
+    assert set(probes["seed"]) == set(range(6))
+    curve = probes[(probes["measure"] == "rel_diff") & (probes["variant"] == "block")]
+    assert (curve[curve["layer"] < curve["site"]]["value"] == 0).all()
+    assert (curve[curve["layer"] >= curve["site"]]["value"] > 0).all()
+    with sqlite3.connect(home / "home/ledger.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM probe").fetchone() == (6,)
+    report = json.loads((home / REPORT / "report.json").read_text(encoding="utf-8"))
+    (summary,) = report["probes"]["summaries"]
+    assert (summary["arm"], summary["seeds"]) == ("lora+talan/memory=1", list(range(6)))
+    assert report["probes"]["notes"] == []
+    shown = (home / "first.txt").read_text(encoding="utf-8")
+    assert "Does the mechanism do what it says" in shown
+    assert "toy-backbone, 1 (6 seeds)" in (home / REPORT / "report.html").read_text("utf-8")
+
+
 def test_the_same_command_again_trains_nothing(home, settings):
     before, attempts = (home / REPORT / "results.csv").read_bytes(), ledger_attempts(home)
+    probes = (home / REPORT / "probes.csv").read_bytes()
     done = ablate("run", *settings, "home=home", cwd=home)
     assert done.returncode == 0
     assert "\n0 runs trained" in done.stdout
     assert (home / REPORT / "results.csv").read_bytes() == before
+    assert (home / REPORT / "probes.csv").read_bytes() == probes
     assert ledger_attempts(home) == attempts
     report = json.loads((home / REPORT / "report.json").read_text(encoding="utf-8"))
     assert report["exploratory"] == []
@@ -114,6 +134,12 @@ def test_killing_the_driver_and_running_again_gives_the_same_bytes(home, setting
         home / REPORT / "results.csv"
     ).read_bytes()
     assert max(ledger_attempts(tmp_path).values()) == 1
+    assert (tmp_path / REPORT / "probes.csv").read_bytes() == (
+        home / REPORT / "probes.csv"
+    ).read_bytes()
+    kept = {path.name for path in (tmp_path / "home/checkpoints").iterdir()}
+    assert kept == {path.name for path in (home / "home/checkpoints").iterdir()}
+    assert len(kept) == 3 * 6
 
 
 def test_more_seeds_train_the_difference_and_call_the_report_exploratory(home, settings, tmp_path):
@@ -233,6 +259,14 @@ def test_mlflow_has_a_run_per_run_comparable_by_axis(home):
         assert score == pytest.approx(100 * results[run.data.tags["ablate.run_key"]])
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"report.html", "report.json", "results.csv", "costs.csv", "items.parquet"} <= files
+    assert {"probes.csv", "probe-growth.png", "probe-direction.png"} <= files
+    inside = {
+        run.data.tags["ablate.arm"]: run.data.metrics.get("probe.toy-backbone/amplification")
+        for run in runs
+        if run.data.tags["ablate.kind"] == "arm"
+    }
+    assert inside["lora+talan/memory=1"] > 0
+    assert inside["lora+talan/memory=2"] is None
 
 
 def test_a_lost_mlflow_database_is_rebuilt_by_report(home, settings, tmp_path):

@@ -35,7 +35,7 @@ def attempts(spec) -> int:
     return len(file.read_text(encoding="utf-8").splitlines())
 
 
-def execute(specs):
+def execute(specs, checkpoints=None):
     """What ``ablate.worker:execute`` does, in no time."""
     results = []
     for spec in specs:
