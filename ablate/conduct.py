@@ -64,8 +64,9 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
             executor = make_executor(plan, home)
             try:
                 tally = train_missing(plan, home, options, ledger, record, executor)
+                wanted = reference_arms(plan.design) if options.probe != "no" else []
                 failures = probe_missing(
-                    block_runs(plan, reference_arms(plan.design)),
+                    block_runs(plan, wanted),
                     home.checkpoints,
                     options,
                     ledger,
@@ -303,6 +304,7 @@ def make_findings(
         unadapted=tables.unadapted,
         main=inference.main,
         retention_comparison=inference.retention,
+        controls=inference.controls,
         failures=tables.failures,
         provenance=provenance(plan, environment),
         probes=probes,

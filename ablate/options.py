@@ -17,6 +17,8 @@ def _workers(raw: Raw, place: str) -> int:
     return parse.integer(raw, place, low=1)
 
 
+PROBED = ("reference", "no")
+
 OPTION_KEYS: dict[str, Key] = {
     "study": Key(parse.text, "a shipped study by name, or the path of a .yaml file"),
     "home": Key(parse.text, "folder of the records (default: $ABLATE_HOME, else ./ablate-home)"),
@@ -24,17 +26,22 @@ OPTION_KEYS: dict[str, Key] = {
     "progress": Key(
         lambda raw, place: parse.one_of(raw, place, MODES), f"display: {', '.join(MODES)}"
     ),
+    "probe": Key(
+        lambda raw, place: parse.one_of(raw, place, PROBED),
+        "which arms run looks inside of: reference (the reference levels) or no",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where records go, how many workers train, what is displayed."""
+    """Where records go, how many workers train, what is displayed, what is probed."""
 
     study: str
     home: str | None
     workers: int
     progress: str
+    probe: str
 
 
 def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
@@ -57,6 +64,7 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
         home=own.get("home"),
         workers=own.get("workers", default_workers()),
         progress=own.get("progress", "auto"),
+        probe=own.get("probe", PROBED[0]),
     )
     return load_study(Source(rest, source.places), options.study), options
 

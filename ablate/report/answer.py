@@ -61,6 +61,14 @@ def retention_sentences(findings: Findings) -> list[str]:
     return [f"Retention. {capital(line)}" for line in lines]
 
 
+def control_sentences(findings: Findings) -> list[str]:
+    """What the mechanism at the reference point does beyond each control; nothing without any."""
+    if findings.controls is None:
+        return []
+    comparison = findings.controls
+    return [f"Controls. {_sentence(effect, comparison, findings)}" for effect in comparison.primary]
+
+
 def _sentence(effect: Effect, comparison: Comparison, findings: Findings) -> str:
     return capital(describe(readable(effect, findings), comparison.units, comparison.sesoi))
 

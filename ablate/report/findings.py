@@ -53,7 +53,8 @@ class Findings:
     Frames (see ``NEEDED`` for their columns): ``results`` has a row per run x benchmark with the
     score in 0..1, NaN when the run diverged or failed; ``costs`` a row per run; ``items`` a row per
     run x benchmark x item; ``unadapted`` the score of each untrained backbone; ``failures`` a row
-    per arm. ``probes`` is None where no run was probed.
+    per arm. ``controls`` compares the mechanism with each control arm and is None without any.
+    ``probes`` is None where no run was probed.
 
     Raises AblateError when a frame lacks a column it needs.
     """
@@ -79,6 +80,7 @@ class Findings:
     retention_comparison: Comparison | None = field(repr=False)
     failures: pd.DataFrame = field(repr=False)
     provenance: Mapping[str, str] = field(repr=False)
+    controls: Comparison | None = field(default=None, repr=False)
     probes: ProbeFindings | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ablate.control_arms import CONTROLS
 from ablate.report.answer import (
     cell_sentences,
+    control_sentences,
     failure_sentence,
     meanings,
     points,
@@ -57,7 +59,9 @@ def render(findings: Findings, pictures: Sequence[Picture]) -> str:
     context: dict[str, Any] = {
         "f": findings,
         "primary_sentences": primary_sentences(findings),
+        "control_sentences": control_sentences(findings),
         "retention_sentences": retention_sentences(findings),
+        "controls": _controls(findings),
         "points": points,
         "cell_sentences": cell_sentences(findings.main, findings, "arm × cell comparisons"),
         "families": _families(findings),
@@ -147,6 +151,20 @@ def _families(findings: Findings) -> list[dict[str, Any]]:
             }
         )
     return families
+
+
+def _controls(findings: Findings) -> dict[str, Any] | None:
+    """The family of the mechanism against its controls, and what each control is."""
+    if findings.controls is None:
+        return None
+    rows = primary_rows(findings.controls, findings)
+    known = [(name, control.help) for name, control in CONTROLS.items()]
+    used = " ".join(row.label for row in rows)
+    return {
+        "rows": rows,
+        "bars": bars([rows], findings.sesoi)[0],
+        "what": [(name, text) for name, text in known if name in used],
+    }
 
 
 def _comparisons(findings: Findings) -> list[Comparison]:

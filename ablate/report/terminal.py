@@ -10,6 +10,7 @@ from ablate.probing.answer import caption, sentences
 from ablate.report.answer import (
     caveats,
     cell_sentences,
+    control_sentences,
     failure_sentence,
     primary_sentences,
     retention_sentences,
@@ -46,6 +47,8 @@ def terminal_report(findings: Findings) -> Group:
     parts += [*_heading("Answer"), _answer(findings)]
     parts += _primary("Primary family, averaged over cells", findings.main, findings)
     parts += _cells("Per cell", findings.main, findings)
+    if findings.controls is not None:
+        parts += _primary("Mechanism against its controls", findings.controls, findings)
     retention = findings.retention_comparison
     if retention is not None:
         parts += _primary("Retention, a family of its own", retention, findings)
@@ -77,6 +80,7 @@ def _answer(findings: Findings) -> Table:
         mark = MARKS[effect.verdict] if effect is not None else ""
         grid.add_row(Text(mark, style="bold"), Text(sentence))
     others = cell_sentences(findings.main, findings, "arm × cell comparisons")
+    others += control_sentences(findings)
     others += retention_sentences(findings)
     for sentence in (*others, failure_sentence(findings)):
         grid.add_row("", Text(sentence))

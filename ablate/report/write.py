@@ -106,6 +106,7 @@ def report_dict(findings: Findings) -> dict[str, Any]:
             "notes": list(findings.notes),
         },
         "main": findings.main.to_dict(),
+        "controls": None if findings.controls is None else findings.controls.to_dict(),
         "retention": None if retention is None else retention.to_dict(),
         "unadapted": findings.unadapted.to_dict("records"),
         "failures": findings.failures.to_dict("records"),

@@ -5,10 +5,30 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PeftConfig,
+    PrefixTuningConfig,
+    PromptTuningConfig,
+    VeraConfig,
+    get_peft_model,
+)
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -31,23 +51,98 @@ SIZES = {
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
 }
+# Shorter than the sequences of the tests, so that it hides something.
+WINDOW = 8
 ARCHITECTURES = ("qwen3", "qwen2", "llama", "qwen3-moe")
+BACKBONES = (*ARCHITECTURES, "mistral", "gemma2", "gemma3", "phi", "gpt2", "gpt-neox")
+ADAPTERS = ("lora", "dora", "rslora", "vera", "ia3", "prefix", "prompt", "none", "full")
+VIRTUAL = 3
 
 
-def backbone(architecture: str = "qwen3", dtype: torch.dtype = torch.float32, seed: int = 0):
+def backbone(
+    architecture: str = "qwen3",
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    layers: int = LAYERS,
+):
+    sizes = {**SIZES, "num_hidden_layers": layers}
+    heads = {**sizes, "num_key_value_heads": 2}
     build = {
-        "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=16)),
-        "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
-        "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+        "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**sizes, head_dim=16)),
+        "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**sizes)),
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes)),
         "qwen3-moe": lambda: Qwen3MoeForCausalLM(
             Qwen3MoeConfig(
-                **SIZES, head_dim=16, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24
+                **sizes, head_dim=16, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24
             )
         ),
-    }[architecture]
+        "mistral": lambda: MistralForCausalLM(MistralConfig(**sizes, sliding_window=WINDOW)),
+        "gemma2": lambda: Gemma2ForCausalLM(
+            Gemma2Config(**sizes, head_dim=16, sliding_window=WINDOW)
+        ),
+        "gemma3": lambda: Gemma3ForCausalLM(
+            Gemma3TextConfig(
+                **sizes,
+                head_dim=16,
+                sliding_window=WINDOW,
+                layer_types=(["sliding_attention", "full_attention"] * layers)[:layers],
+            )
+        ),
+        "phi": lambda: PhiForCausalLM(PhiConfig(**heads)),
+        "gpt2": lambda: GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=layers, n_head=2, n_inner=48,
+                n_positions=64, bos_token_id=0, eos_token_id=0,
+                attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
+            )
+        ),
+        "gpt-neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**heads)),
+    }[architecture]  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build().to(dtype).eval()
+
+
+# The projections of attention, of which `ia3` scales keys and values, and the way out of the MLP.
+_LLAMA_STYLE = (["q_proj", "k_proj", "v_proj", "o_proj"], ["k_proj", "v_proj"], "down_proj")
+_TARGETS = {
+    "phi": (["q_proj", "k_proj", "v_proj", "dense"], ["k_proj", "v_proj"], "fc2"),
+    "gpt2": (["c_attn", "attn.c_proj"], ["c_attn"], "mlp.c_proj"),
+    "gpt-neox": (["query_key_value", "dense"], ["query_key_value"], "dense_4h_to_h"),
+    # PEFT cannot scale fused experts, and adapts them by other means than linear layers.
+    "qwen3-moe": (_LLAMA_STYLE[0], _LLAMA_STYLE[1], None),
+}
+
+
+def adapter_config(architecture: str, kind: str = "lora", dropout: float = 0.0) -> PeftConfig:
+    """The unmodified PEFT configuration of an adapter on a backbone."""
+    attention, scaled, mlp = _TARGETS.get(architecture, _LLAMA_STYLE)
+    transposed = {"fan_in_fan_out": True} if architecture == "gpt2" else {}  # GPT-2 uses Conv1D
+    task = {"task_type": "CAUSAL_LM"}
+    if kind in ("lora", "dora", "rslora"):
+        return LoraConfig(
+            r=4,
+            lora_alpha=8,
+            lora_dropout=dropout,
+            target_modules=attention,
+            use_dora=kind == "dora",
+            use_rslora=kind == "rslora",
+            **task,
+            **transposed,
+        )
+    if kind == "vera":
+        return VeraConfig(r=4, target_modules=attention, vera_dropout=dropout, **task, **transposed)
+    if kind == "ia3":
+        feedforward = [] if mlp is None else [mlp]
+        return IA3Config(
+            target_modules=scaled + feedforward,
+            feedforward_modules=feedforward,
+            **task,
+            **transposed,
+        )
+    if kind == "prefix":
+        return PrefixTuningConfig(num_virtual_tokens=VIRTUAL, **task)
+    return PromptTuningConfig(num_virtual_tokens=VIRTUAL, **task)
 
 
 def adapted(
@@ -58,18 +153,13 @@ def adapted(
     train: bool = True,
     model=None,
 ):
+    """A backbone with an adapter; `none` freezes it and `full` trains all of it."""
     model = backbone(architecture) if model is None else model
-    config = LoraConfig(
-        r=4,
-        lora_alpha=8,
-        lora_dropout=dropout,
-        target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
-        use_dora=kind == "dora",
-        use_rslora=kind == "rslora",
-    )
+    if kind in ("none", "full"):
+        return model.requires_grad_(kind == "full").train(train)
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        return get_peft_model(model, config).train(train)
+        return get_peft_model(model, adapter_config(architecture, kind, dropout)).train(train)
 
 
 def generator(seed: int = 3) -> torch.Generator:
