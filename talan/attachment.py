@@ -131,6 +131,23 @@ def active_handle(model: nn.Module, name: str | None = None) -> Handle:
     return known[name]
 
 
+def hang_on(model: nn.Module, handle: Handle) -> None:
+    """See `Handle.hang_on`."""
+    if find_decoder(model).stack is not handle.decoder.stack:
+        raise TalanError(
+            f"{type(model).__name__} holds another decoder",
+            place="hang_on",
+            value=type(model).__name__,
+            hint="give the model that PEFT gave back",
+        )
+    paths = handle.paths
+    delattr(paths.owner, CHILD)
+    model.add_module(CHILD, paths)
+    paths.__dict__["owner"] = model
+    for each in paths.handles.values():
+        each.moved(model)
+
+
 def release(handle: Handle, decoder: Decoder, paths: SidePaths) -> None:
     """Take a block out of the model; with the last one, everything that held them."""
     if paths.handles.pop(handle.name, None) is None:

@@ -11,7 +11,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from talan.attachment import SidePaths, release
+from talan.attachment import SidePaths, hang_on, release
 from talan.block import Block
 from talan.config import TalanConfig
 from talan.controls import Donors
@@ -42,7 +42,7 @@ class Handle:
         self.name = name
         self.site = site
         self.decoder = decoder
-        self._paths = paths
+        self.paths = paths
         self._trainability = Trainability(model, block)
         self._settings = Settings()
         self._hooks = Hooks(self)
@@ -55,14 +55,28 @@ class Handle:
     @property
     def active(self) -> bool:
         """Whether this is the side path that acts."""
-        return self._paths.active == self.name
+        return self.paths.active == self.name
 
     def activate(self) -> None:
         """Make this the side path that acts and trains; the others of the model do neither."""
-        for other in self._paths.handles.values():
+        for other in self.paths.handles.values():
             other.block.requires_grad_(False)
-        self._paths.active = self.name
+        self.paths.active = self.name
         self.apply_scope()
+
+    def hang_on(self, model: nn.Module) -> None:
+        """Hang this and the other side paths on another object around the same decoder.
+
+        PEFT's `merge_and_unload` and `unload` give back an inner model: the blocks go on acting on
+        it, but an optimiser built from it finds them only after this. `TalanError` if `model` is
+        another decoder.
+        """
+        hang_on(model, self)
+
+    def moved(self, model: nn.Module) -> None:
+        """Take note of the object that the side paths hang on now."""
+        self.model = model
+        self._trainability.model = model
 
     def apply_scope(self) -> None:
         """Set `requires_grad` of block and adapter to what the scope of the block says.
@@ -133,7 +147,7 @@ class Handle:
         self._hooks.remove()
         if self.active:
             self._trainability.undo()
-        release(self, self.decoder, self._paths)
+        release(self, self.decoder, self.paths)
 
     @contextmanager
     def disabled(self, *, adapter: bool = False) -> Iterator[None]:

@@ -20,6 +20,9 @@ MASKED = -1e30
 # Tokens handled by one masked softmax and one matrix product: memory is O(T * CHUNK).
 CHUNK = 16
 
+# The same for inference on a GPU, where a launch costs more than what it computes.
+WIDE_CHUNK = 256
+
 # Chunks handled by one masked softmax when their sums are carried on.
 SPAN = 32
 
@@ -42,7 +45,7 @@ def prefix_softmax(
     values: Tensor,
     state: PrefixState | None = None,
     segments: Tensor | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> tuple[Tensor, PrefixState]:
     """Attend to the tokens s <= t, for every t and slot: slots (B, T, M, r) and the new state.
 
@@ -60,6 +63,8 @@ def prefix_softmax(
     if length == 1 and state is not None:
         state = _step(scores[:, 0], values[:, 0], state)
         return state.mean[:, None], state
+    if chunk is None:
+        chunk = WIDE_CHUNK if counts_launches(scores) else CHUNK
     n_chunks = -(-length // chunk)
     if n_chunks <= IN_TURN and segments is None:
         return _in_turn(scores, values, state, chunk)
@@ -110,7 +115,7 @@ def _in_turn(
         if state is not None:
             mean = mean + weights[..., -1:] * state.mean[:, None]
         parts.append(mean)
-        state = PrefixState(mass=by_slot.logsumexp(-1), mean=mean[:, -1])
+        state = PrefixState(mass=_mass(by_slot), mean=mean[:, -1])
     assert state is not None
     # Apart from the slots of all tokens, which would otherwise live as long as the state.
     state = PrefixState(state.mass, state.mean.clone())
@@ -129,7 +134,20 @@ def _sums(by_slot: Tensor, values: Tensor, segments: Tensor | None) -> PrefixSta
     if segments is not None:
         other = segments != segments[..., -1:]
         by_slot = torch.where(other[:, :, None], MASKED, by_slot)
-    return PrefixState(by_slot.logsumexp(-1), by_slot.softmax(-1) @ values)
+    return PrefixState(_mass(by_slot), by_slot.softmax(-1) @ values)
+
+
+def counts_launches(like: Tensor) -> bool:
+    """Whether the number of kernels decides about the time: inference on a GPU."""
+    return like.is_cuda and not torch.is_grad_enabled()
+
+
+def _mass(scores: Tensor) -> Tensor:
+    """The log of the summed weights along the last dimension."""
+    if counts_launches(scores):
+        # One kernel where `logsumexp` has half a dozen; its derivative would be slow.
+        return scores.logcumsumexp(-1)[..., -1]
+    return scores.logsumexp(-1)
 
 
 def _before(
@@ -156,7 +174,7 @@ def pooled_softmax(scores: Tensor, values: Tensor, state: PrefixState | None = N
 
     `scores` (B, T, M) and `values` (B, T, r) give slots (B, M, r).
     """
-    mass = scores.logsumexp(dim=1)
+    mass = _mass(scores.transpose(1, 2))
     mean = scores.softmax(dim=1).transpose(1, 2) @ values
     if state is None:
         return PrefixState(mass, mean)

@@ -25,7 +25,7 @@ class Trainability:
 
     def __init__(self, model: nn.Module, block: Block) -> None:
         self.trainable = True
-        self._model = model
+        self.model = model
         self._block = block
         self._frozen: list[nn.Parameter] = []
 
@@ -41,7 +41,7 @@ class Trainability:
             if parameter.requires_grad == frozen:
                 parameter.requires_grad_(not frozen)
         if scope == "side":
-            for parameter in beside(self._model, self._block):
+            for parameter in beside(self.model, self._block):
                 self._frozen.append(parameter)
                 parameter.requires_grad_(False)
 

@@ -37,7 +37,15 @@ def test_the_plugin_examples_run(name, tmp_path):
     shown = {s.partition("=")[0]: s for s in settings}
     if "levels.mixer" in shown:
         del toys["levels.memory"]
-    done = run("ablate", "run", *(toys | shown).values(), "home=home", cwd=tmp_path, path=tmp_path)
+    done = run(
+        "ablate",
+        "run",
+        *(toys | shown).values(),
+        "home=home",
+        "probe=no",
+        cwd=tmp_path,
+        path=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     wanted = "wide+talan" if "adapters" in shown else "mixer=reverse"
     results = (tmp_path / "home/reports/toy/results.csv").read_text(encoding="utf-8")

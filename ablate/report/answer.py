@@ -128,6 +128,8 @@ def readable(effect: Effect, findings: Findings) -> Effect:
     name, baseline = (
         _side(arms.split(", "), effect.group, findings) for arms in (effect.arm, effect.baseline)
     )
+    if effect.group == "control":
+        return dataclasses.replace(effect, name=f"the mechanism at {name}", baseline=baseline)
     if effect.group not in findings.axes:
         return dataclasses.replace(effect, baseline=baseline)
     return dataclasses.replace(effect, name=name, baseline=baseline)

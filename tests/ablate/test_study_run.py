@@ -145,7 +145,7 @@ def test_killing_the_driver_and_running_again_gives_the_same_bytes(home, setting
 def test_more_seeds_train_the_difference_and_call_the_report_exploratory(home, settings, tmp_path):
     subprocess.run(["cp", "-r", str(home / "home"), str(tmp_path / "home")], check=True)
     more = [s for s in settings if not s.startswith("seeds")] + ["seeds=8"]
-    done = ablate("run", *more, "home=home", "progress=off", cwd=tmp_path)
+    done = ablate("run", *more, "home=home", "progress=off", "probe=no", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\n8 runs trained" in done.stdout
     assert "xploratory" in done.stdout
@@ -160,7 +160,14 @@ def test_other_levels_share_the_baseline(home, settings, tmp_path):
     subprocess.run(["cp", "-r", str(home / "home"), str(tmp_path / "home")], check=True)
     other = [s for s in settings if not s.startswith(("levels", "name"))]
     done = ablate(
-        "run", *other, "levels.memory=1,5", "name=other", "home=home", "progress=off", cwd=tmp_path
+        "run",
+        *other,
+        "levels.memory=1,5",
+        "name=other",
+        "home=home",
+        "progress=off",
+        "probe=no",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "\n6 runs trained" in done.stdout
@@ -327,7 +334,12 @@ def test_diverged_runs_are_outcomes_and_break_pairs(toys, tmp_path):
         seeds="3", plugins="wild_adapters", adapters="lora,wild", train__steps="4"
     )
     done = ablate(
-        "run", *settings, "home=home", cwd=tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}"
+        "run",
+        *settings,
+        "home=home",
+        "probe=no",
+        cwd=tmp_path,
+        PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}",
     )
     assert done.returncode == 0, done.stderr
     assert "9 diverged" in done.stdout
@@ -349,7 +361,7 @@ def test_diverged_runs_are_outcomes_and_break_pairs(toys, tmp_path):
 
 def test_a_study_without_any_pair_ends_with_code_3_and_says_so(toys, tmp_path):
     settings = toys.settings(train__lr="1e30", train__steps="9")
-    done = ablate("run", *settings, "home=home", cwd=tmp_path)
+    done = ablate("run", *settings, "home=home", "probe=no", cwd=tmp_path)
     assert done.returncode == 3
     assert "no contrast has two complete pairs" in done.stderr
     assert "Traceback" not in done.stderr

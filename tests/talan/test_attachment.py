@@ -162,21 +162,6 @@ def test_gradient_scale_acts_below_the_site_and_only_there():
         assert torch.equal(one[name], ten[name]) != below
 
 
-def test_detached_models_compute_what_they_did_before():
-    model = adapted(train=False)
-    ids = tokens(2, 9)
-    keys, plain = list(model.state_dict()), model(ids).logits
-    handle = talan.attach(model, talan.TalanConfig(), generator=generator())
-    assert model.talan.default is handle.block
-    awaken(handle)
-    assert not torch.equal(model(ids).logits, plain)
-    handle.detach()
-    assert torch.equal(bits(model(ids).logits), bits(plain))
-    assert list(model.state_dict()) == keys
-    handle.detach()
-    talan.attach(model, talan.TalanConfig(), generator=generator()).detach()
-
-
 def test_disabled_bypasses_nests_and_leaves_training_flags_alone():
     model = adapted(train=False)
     ids = tokens(2, 9)
@@ -205,21 +190,6 @@ def test_hidden_states_show_the_write_at_its_site_and_not_before(qwen3, insertio
     assert changed == [k >= insertion for k in range(LAYERS + 1)]
 
 
-@pytest.mark.parametrize("insertion", ["embedding", "early"])
-def test_a_copy_of_the_model_has_a_block_of_its_own(insertion):
-    model = backbone()
-    ids = tokens(2, 9)
-    handle = talan.attach(model, talan.TalanConfig(insertion=insertion), generator=generator())
-    plain = model(ids).logits
-    twin = copy.deepcopy(model)
-    awaken(handle)
-    assert torch.equal(twin(ids).logits, plain)
-    with torch.no_grad():
-        twin.talan.default.projection.out.fill_(1.0)
-    assert not torch.equal(twin(ids).logits, plain)
-    assert not torch.equal(twin(ids).logits, model(ids).logits)
-
-
 def test_the_block_stays_float32():
     model = backbone()
     handle = talan.attach(model, talan.TalanConfig(control="random"), generator=generator())
@@ -230,25 +200,6 @@ def test_the_block_stays_float32():
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert all(each.dtype == torch.float32 for each in after.values())
     assert model(tokens(2, 9)).logits.dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("insertion", ["embedding", "middle"])
-def test_gradient_checkpointing_gives_the_same_gradients(insertion):
-    def gradients(checkpointing):
-        model = adapted()
-        model.enable_input_require_grads()
-        if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        handle = talan.attach(model, talan.TalanConfig(insertion=insertion), generator=generator())
-        awaken(handle, size=0.1)
-        ids = tokens(2, 9)
-        model(ids, labels=ids, use_cache=False).loss.backward()
-        return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-
-    plain, checkpointed = gradients(False), gradients(True)
-    assert set(plain) == set(checkpointed)
-    for name, gradient in plain.items():
-        torch.testing.assert_close(checkpointed[name], gradient)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -311,3 +262,22 @@ def test_mistakes_are_one_sentence():
     model.model.layers = torch.nn.ModuleList(model.model.layers[:2])
     with pytest.raises(TalanError, match="0 lists of 4 layers found in Qwen3ForCausalLM"):
         talan.attach(model, talan.TalanConfig(), generator=generator())
+
+
+def test_a_block_follows_the_model_that_peft_gives_back():
+    model = adapted(train=False)
+    ids = tokens(2, 9)
+    handle = talan.attach(model, talan.TalanConfig(), generator=generator())
+    awaken(handle)
+    awake = model(ids).logits
+    merged = model.merge_and_unload()
+    assert not any("talan" in name for name, _ in merged.named_parameters())
+    handle.hang_on(merged)
+    assert handle.model is merged
+    assert merged.talan.default is handle.block
+    assert "talan" not in dict(model.named_children())
+    torch.testing.assert_close(merged(ids).logits, awake, rtol=0, atol=1e-5)
+    with pytest.raises(TalanError, match="Qwen3ForCausalLM holds another decoder"):
+        handle.hang_on(backbone())
+    handle.detach()
+    assert not any("talan" in name for name, _ in merged.named_modules())

@@ -36,18 +36,10 @@ def leak(model, handle: talan.Handle, prefix: int, *, only_next: bool = False) -
     return (before - after)[:, :prefix].abs().max().item()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_later_tokens_never_change_earlier_logits(qwen3, name):
-    with attached(qwen3, CASES[name]) as handle:
-        assert max(leak(qwen3, handle, prefix) for prefix in PREFIXES) < 1e-6
-        assert leak(qwen3, handle, 19, only_next=True) < 1e-6
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("conditioning", ["causal", "prompt"])
-def test_every_architecture_is_causal(architecture, conditioning):
+def test_every_architecture_is_causal_under_prompt(architecture):
     model = backbone(architecture)
-    with attached(model, talan.TalanConfig(conditioning=conditioning)) as handle:
+    with attached(model, talan.TalanConfig(conditioning="prompt")) as handle:
         assert max(leak(model, handle, prefix) for prefix in (5, 17, 36)) < 1e-6
 
 

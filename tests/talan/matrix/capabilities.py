@@ -194,7 +194,7 @@ CAPABILITIES: dict[str, Row] = {
     "holes in the mask": Row((10,), "ab"),
     "compiling": Row(
         (0,),
-        "aec",
+        "a",
         {"dora": No("torch cannot trace PEFT's DoRA", Exception, "Unsupported method call")},
     ),
     "compiled decoding": Row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import transformers
@@ -87,3 +88,8 @@ def test_the_documentation_shows_every_row_and_reason():
     for name, row in CAPABILITIES.items():
         assert f"| {name} |" in text
         assert all(no.why in text for no in row.no.values())
+
+
+def test_the_page_on_compatibility_holds_the_table():
+    page = Path(__file__).parents[3] / "docs" / "compatibility.md"
+    assert page.read_text(encoding="utf-8").endswith(markdown())
