@@ -156,13 +156,14 @@ def test_more_seeds_train_the_difference_and_call_the_report_exploratory(home, s
     assert set(old) < set(new)
 
 
-def test_other_levels_share_the_baseline(home, settings, tmp_path):
+def test_other_levels_and_controls_share_the_baseline(home, settings, tmp_path):
     subprocess.run(["cp", "-r", str(home / "home"), str(tmp_path / "home")], check=True)
     other = [s for s in settings if not s.startswith(("levels", "name"))]
     done = ablate(
         "run",
         *other,
         "levels.memory=1,5",
+        "controls=static",
         "name=other",
         "home=home",
         "progress=off",
@@ -170,7 +171,15 @@ def test_other_levels_share_the_baseline(home, settings, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "\n6 runs trained" in done.stdout
+    assert "\n12 runs trained" in done.stdout
+    assert "Mechanism against its controls" in done.stdout
+    report = json.loads((tmp_path / "home/reports/other/report.json").read_text(encoding="utf-8"))
+    (effect,) = report["controls"]["primary"]
+    assert (effect["name"], effect["n_pairs"]) == ("mechanism vs static", 6)
+    assert [arm["levels"] for arm in report["design"]["arms"]][-1] == {}
+    page = (tmp_path / "home/reports/other/report.html").read_text(encoding="utf-8")
+    assert "The mechanism at 1 against static" in page
+    assert "learned vectors in place of a memory of the sequence" in page
 
 
 def test_status_counts_and_names_reasons(home, settings):
