@@ -13,8 +13,8 @@ from tests.ablate.toys import make_toys
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = {
-    re.search(r"# (\w+)\.py", block).group(1): block
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    name: block
+    for block, name in re.findall(r"```python\n(# (\w+)\.py.*?)```", README, flags=re.DOTALL)
 }
 
 
