@@ -8,6 +8,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from torch.func import functional_call, stack_module_state
+from transformers import T5Config, T5ForConditionalGeneration
 
 import talan
 from talan.block import Block, Call
@@ -245,6 +246,28 @@ def test_states_round_trip_and_strictness_names_the_keys(qwen3):
             handle.load_state_dict(
                 {k: v for k, v in handle.state_dict().items() if k != "memory.inlet"}
             )
+
+
+def test_an_encoder_decoder_is_refused():
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=40, **sizes))
+    with pytest.raises(TalanError, match="is an encoder-decoder; give a decoder-only"):
+        talan.attach(model, talan.TalanConfig())
+    assert not any("talan" in name for name, _ in model.named_modules())
+
+
+def test_unknown_structures_are_told_their_layers():
+    model = backbone()
+    model.model.more = torch.nn.ModuleList(torch.nn.Linear(2, 2) for _ in range(LAYERS))
+    with pytest.raises(TalanError, match=r"2 lists of 4 layers .*layers=model.model.layers"):
+        talan.attach(model, talan.TalanConfig())
+    with pytest.raises(TalanError, match="the given layers are no part of Qwen3ForCausalLM"):
+        talan.attach(model, talan.TalanConfig(), layers=torch.nn.ModuleList())
+    handle = talan.attach(model, talan.TalanConfig(), layers=model.model.layers)
+    awaken(handle)
+    with torch.no_grad():
+        assert not torch.equal(model(tokens(2, 5)).logits, backbone()(tokens(2, 5)).logits)
+    assert talan.handles(model)["default"] is handle
 
 
 def test_mistakes_are_one_sentence():
