@@ -25,7 +25,8 @@ class Handle:
     """An attached block, from `talan.attach`.
 
     `model` is the object it hangs on, `block` the module, `site` the index of the decoder layer
-    whose input stream it writes, `name` its name among the side paths of the model.
+    whose input stream it writes, `name` its name among the side paths of the model. `settings` is
+    what its contexts have said.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Handle:
         self.decoder = decoder
         self.paths = paths
         self._trainability = Trainability(model, block)
-        self._settings = Settings()
+        self.settings = Settings()
         self._hooks = Hooks(self)
 
     @property
@@ -230,12 +231,12 @@ class Handle:
 
     @contextmanager
     def _setting(self, name: str, value: Any) -> Iterator[None]:
-        before = getattr(self._settings, name)
-        setattr(self._settings, name, value)
+        before = getattr(self.settings, name)
+        setattr(self.settings, name, value)
         try:
             yield
         finally:
-            setattr(self._settings, name, before)
+            setattr(self.settings, name, before)
 
     def collect_donors(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Donors:
         """Run the model on sequences (N, T), without gradients, and keep their stream at the site.

@@ -79,7 +79,7 @@ class Hooks:
         self._registered = []
 
     def _enter(self, stack: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        handle, settings = self._handle, self._handle._settings
+        handle, settings = self._handle, self._handle.settings
         self._call = self._written = None
         given = {**dict(zip(self._names, args, strict=False)), **kwargs}
         if settings.bypassed or not handle.active:
@@ -124,7 +124,7 @@ class Hooks:
             )
 
     def _make_call(self, rows: int, length: int, reading: Reading) -> Call:
-        handle, settings = self._handle, self._handle._settings
+        handle, settings = self._handle, self._handle.settings
         device = next(handle.parameters()).device
         past = states_of(reading.cache).get(handle.name)
         if isinstance(reading.past, int) and reading.past == 0:
@@ -150,7 +150,7 @@ class Hooks:
         self, rows: int, past: MemoryState | None, device: torch.device
     ) -> Tensor | None:
         """Prompt lengths of the rows: those of the cache, else those of the context."""
-        said = self._handle._settings.prompt
+        said = self._handle.settings.prompt
         known = None if past is None else past.prompt
         if said is None or (past is not None and past.given is said):
             return known
@@ -180,13 +180,13 @@ class Hooks:
         inside = given is None or prefix_length(self._handle.model) > 0
         if kv_cache is None or (torch.compiler.is_compiling() and inside and not carries(kv_cache)):
             return
-        made.state.given = self._handle._settings.prompt
+        made.state.given = self._handle.settings.prompt
         if call.past is None and isinstance(self._past_length, int):
             made.state.start = self._past_length
         remember(kv_cache, self._handle.name, made.state, made.tokens, call.valid)
 
     def _write(self, stream: Tensor) -> Tensor:
-        settings = self._handle._settings
+        settings = self._handle.settings
         if settings.captured is not None:
             settings.captured.append(stream.detach())
         if self._call is None:

@@ -50,10 +50,7 @@ def growth_plot(summaries: Sequence[Summary], *, title: str = "") -> Figure:
     benchmarks = list(dict.fromkeys(name for s in summaries for name in s.benchmarks))
     looks = dict(zip(benchmarks, cycle(_BENCHMARKS), strict=False))
     with style("white"):
-        figure, axes = grid(
-            2 * len(summaries), 2, width=4.1, height=2.2, left=0.75, below=0.55, above=0.4,
-            foot=1.05, gap=0.75, title=title,
-        )  # fmt: skip
+        figure, axes = _panels(summaries, title)
         lines: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for row, summary in enumerate(summaries):
             left, right = axes[2 * row : 2 * row + 2]
@@ -82,10 +79,7 @@ def direction_plot(summaries: Sequence[Summary], *, title: str = "") -> Figure:
     The random directions show which cosine "near zero" is; bands are t intervals over seeds.
     """
     with style("white"):
-        figure, axes = grid(
-            2 * len(summaries), 2, width=4.1, height=2.2, left=0.75, below=0.55, above=0.4,
-            foot=1.05, gap=0.75, title=title,
-        )  # fmt: skip
+        figure, axes = _panels(summaries, title)
         lines: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for row, summary in enumerate(summaries):
             left, right = axes[2 * row : 2 * row + 2]
@@ -110,6 +104,14 @@ def direction_plot(summaries: Sequence[Summary], *, title: str = "") -> Figure:
             right.set_ylabel("cosine", fontsize=8)
         _foot(figure, lines, title)
     return figure
+
+
+def _panels(summaries: Sequence[Summary], title: str) -> tuple[Figure, Any]:
+    """A row of two panels per summary, and room below for the legends."""
+    return grid(
+        2 * len(summaries), 2, width=4.1, height=2.2, left=0.75, below=0.55, above=0.4,
+        foot=1.05, gap=0.75, title=title,
+    )  # fmt: skip
 
 
 def _line(axis: Axes, curve: Sequence[Mean], look: tuple[Any, ...]) -> Any:
