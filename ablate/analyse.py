@@ -9,12 +9,18 @@ import pandas as pd
 
 from ablate.benchmarks import benchmark
 from ablate.collect import Tables
+from ablate.control_arms import CONTROLS
+from ablate.design import Arm
 from ablate.plan import Plan
 from stats.compare import Comparison, compare
 from stats.contrast import Contrast, versus
 from stats.table import PairedTable
 
 PAIR = ("backbone", "hp", "seed")
+DRAW = ("hp",)
+"""The unit of inference over matched draws: backbones share the draws, and the seeds of a draw its
+hyperparameters, so that only draws are independent."""
+
 CELL = ("backbone", "benchmark")
 RNG_SEED = 0
 """Seed of the resampling methods; the same table gives the same report."""
@@ -40,8 +46,9 @@ def analyse(plan: Plan, tables: Tables) -> Inference:
         StatsError: no contrast has two complete pairs.
     """
     design = plan.design
-    arms = [arm.name for arm in design.arms]
-    blocks = [arm for arm in design.arms if not arm.is_baseline]
+    compared = [arm for arm in design.arms if is_compared(arm)]
+    arms = [arm.name for arm in compared]
+    blocks = [arm for arm in compared if not arm.is_baseline]
     main = plan.main or plan.retention
     return Inference(
         main=_families(plan, tables, arms, main, design.secondary, design.primary),
@@ -71,17 +78,7 @@ def _families(
     secondary: Sequence[Contrast],
     primary: Sequence[Contrast],
 ) -> Comparison:
-    frame = tables.results[tables.results["benchmark"].isin(list(benchmarks))]
-    table = PairedTable.from_frame(
-        pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]]),
-        arm="arm",
-        pair=PAIR,
-        cell=CELL,
-        score="score",
-        percent=True,
-        required_arms=arms,
-        allow_failed=True,
-    )
+    table = paired_table(plan, tables.results, benchmarks, arms)
     limits: dict[tuple[str, ...], tuple[float, float]] = {
         (backbone.name, part.benchmark): (100 * benchmark(part.source).chance, 100.0)
         for backbone in plan.backbones
@@ -97,3 +94,46 @@ def _families(
         alpha=plan.study.alpha,
         rng=RNG_SEED,
     )
+
+
+def paired_table(
+    plan: Plan, results: pd.DataFrame, benchmarks: Sequence[str], arms: Sequence[str] = ()
+) -> PairedTable:
+    """The scores of some benchmarks as the labelled table of the study's unit of inference.
+
+    With matched draws a unit is a draw, its score the mean over the seeds that all ``arms`` have;
+    else it is a pair. ``arms`` are those that each unit should have (none: those of the design that
+    are compared).
+    """
+    wanted = list(arms) or [arm.name for arm in plan.design.arms if is_compared(arm)]
+    frame = results[results["benchmark"].isin(list(benchmarks)) & results["arm"].isin(wanted)]
+    frame = pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]])
+    if plan.study.draws.count:
+        frame = mean_over_seeds(frame)
+    return PairedTable.from_frame(
+        frame,
+        arm="arm",
+        pair=DRAW if plan.study.draws.count else PAIR,
+        cell=CELL,
+        score="score",
+        percent=True,
+        required_arms=wanted,
+        allow_failed=True,
+    )
+
+
+def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scores of draws: the mean over the seeds in which every arm has all its scores.
+
+    A seed that one arm lost is left out for all arms of its draw and backbone, so that arms are
+    always compared on the same seeds; a draw without any seed left has NaN.
+    """
+    whole = frame.groupby(list(PAIR))["score"].transform(lambda s: bool(s.notna().all()))
+    kept = frame.assign(score=frame["score"].where(whole.astype(bool)))
+    keys = ["arm", "backbone", "hp", "benchmark"]
+    return kept.groupby(keys, sort=False, as_index=False)["score"].mean()
+
+
+def is_compared(arm: Arm) -> bool:
+    """Whether an arm takes part in the inference; controls that are checks of their own do not."""
+    return not arm.control or CONTROLS[arm.control].compared

@@ -6,9 +6,11 @@ a model is loaded.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -159,6 +161,39 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise AblateError("config.json is no JSON object", place=str(folder))
     return content
+
+
+@functools.cache
+def n_parameters(folder: Path) -> int:
+    """Numbers in the weights of a backbone folder, from the heads of its safetensors files.
+
+    Weights that two layers share are saved once, and so counted once.
+
+    Raises:
+        AblateError: a file that is no safetensors file.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        files = [folder / name for name in sorted(names)]
+    elif (folder / "model.safetensors").exists():
+        files = [folder / "model.safetensors"]
+    else:
+        files = sorted(folder.glob("*.safetensors"))
+    total = 0
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            shapes = [entry["shape"] for name, entry in head.items() if name != "__metadata__"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
+            raise AblateError(
+                "this is no safetensors file",
+                place=str(path),
+                hint="save the model with save_pretrained, which writes model.safetensors",
+            ) from error
+        total += sum(math.prod(shape) for shape in shapes)
+    return total
 
 
 def folder_digest(folder: Path) -> str:

@@ -12,11 +12,40 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ablate.backbones import BACKBONES
+from ablate.adapters import ADAPTERS
+from ablate.backbones import BACKBONES, n_parameters
 from ablate.spec import RunSpec
 
 TYPICAL_BYTES = 200_000
 """Bytes of a checkpoint of the default study, measured by ``ablate doctor`` after a run of it."""
+
+LARGEST_MODEL_BYTES = 100_000_000
+"""Of a larger model that was trained as a whole no checkpoint is kept: there is one for each run."""
+
+
+def whole_model_bytes(spec: RunSpec) -> int | None:
+    """Bytes of the checkpoint of a run that trains all weights (fp32); None with an adapter."""
+    adapter = ADAPTERS.get(spec.adapter)  # that of a plugin may not be known here
+    if adapter is None or adapter.build is not None:
+        return None
+    return 4 * n_parameters(Path(spec.backbone.source))
+
+
+def is_too_large(spec: RunSpec) -> bool:
+    """Whether a run trains a whole model of more than ``LARGEST_MODEL_BYTES``."""
+    return (whole_model_bytes(spec) or 0) > LARGEST_MODEL_BYTES
+
+
+def is_kept(spec: RunSpec) -> bool:
+    """Whether the checkpoint of a run is kept: something was trained, with a block, that is not too
+    large."""
+    return spec.block is not None and not spec.world and not is_too_large(spec)
+
+
+def large_note() -> str:
+    """Why there is no checkpoint of a model that is too large."""
+    size = megabytes(LARGEST_MODEL_BYTES)
+    return f"of a model above {size} that is fine-tuned as a whole no checkpoint is kept"
 
 
 def keep(folder: Path, key: str, write: Callable[[Path], object]) -> Path:
@@ -70,7 +99,7 @@ def expected_bytes(folder: Path, specs: Iterable[RunSpec]) -> float | None:
     absent: list[RunSpec] = []
     total = 0.0
     for spec in specs:
-        if spec.block is None:
+        if not is_kept(spec):
             continue
         if find(folder, spec.key) is None:
             absent.append(spec)
@@ -80,7 +109,7 @@ def expected_bytes(folder: Path, specs: Iterable[RunSpec]) -> float | None:
         total += size
     for spec in absent:
         typical = TYPICAL_BYTES if spec.backbone.name in BACKBONES else None
-        size_or_none = known.get(_kind(spec), typical)
+        size_or_none = known.get(_kind(spec), whole_model_bytes(spec) or typical)
         if size_or_none is None:
             return None
         total += size_or_none

@@ -1,4 +1,4 @@
-"""The command line: ``ablate {run,plan,status,report,probe,ui,doctor} key=value ...``."""
+"""The command line: ``ablate {run,settle,plan,status,report,probe,ui,doctor} key=value ...``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from ablate.console import make_console
 from ablate.errors import AblateError, NoInference, nearest
 from ablate.home import check_writable, find_home
+from ablate.keys import KEYS
 from ablate.options import OPTION_KEYS, Options, read_arguments
-from ablate.study import KEYS, Study, shipped_studies
+from ablate.space import NAMES
+from ablate.study import Study, shipped_studies
 from stats.errors import StatsError
 from talan.axes import AXES
 from talan.errors import TalanError
@@ -42,6 +44,16 @@ examples:
 
 The same command again resumes: finished runs are never trained twice, more seeds or levels run only
 the difference, and a baseline is shared by all studies of a home.""",
+    "settle": """\
+examples:
+  ablate settle study=settle                   20 pairs in 16 cells, on a plan written down before
+  ablate settle my.yaml home=runs              your own claim, by the path of its file
+  ablate settle study=settle controls=yes      and is it the mechanism?
+  ablate settle study=settle settle.pairs=40   more pairs, decided before the first run
+  ablate settle study=settle settle.stopping=sequential settle.budget=60
+
+The plan is written and registered before the first run. The same command again resumes; with
+another plan it is refused once runs exist, or goes on as exploratory with exploratory=yes.""",
     "plan": """\
 examples:
   ablate plan axes=insertion,memory            arms, runs, expected time; nothing is run
@@ -76,6 +88,7 @@ examples:
 
 SUMMARIES = {
     "run": "run what is missing of a study, then report",
+    "settle": "settle a claim: a plan written down first, fresh pairs, gatekept verdicts",
     "plan": "show what run would do",
     "status": "show done, running and failed runs",
     "report": "rebuild a report from the records",
@@ -127,7 +140,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, summary in SUMMARIES.items():
-        takes_study = name in ("run", "plan", "status", "report", "probe")
+        takes_study = name in ("run", "settle", "plan", "status", "report", "probe")
         keys = f"\n\n{_key_help(takes_study)}\n\n{EXIT_CODES}"
         command = commands.add_parser(
             name,
@@ -136,7 +149,8 @@ def make_parser() -> argparse.ArgumentParser:
             epilog=EXAMPLES[name] + keys,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        metavar = "RUN | key=value" if name == "probe" else "key=value"
+        first = {"probe": "RUN", "settle": "FILE"}.get(name)
+        metavar = f"{first} | key=value" if first else "key=value"
         command.add_argument("settings", nargs="*", metavar=metavar, help="see below")
         if name == "probe":
             text = "train runs again whose checkpoint is missing"
@@ -154,11 +168,13 @@ def _key_help(takes_study: bool) -> str:
     lines += [
         _entry(name, key.help)
         for name, key in keys.items()
-        if not name.startswith(("levels.", "at."))
+        if not name.startswith(("levels.", "at.")) and name.removeprefix("hp.") not in NAMES
     ]
     if takes_study:
         lines.append(_entry("levels.AXIS", "the levels to compare of an axis that is varied"))
         lines.append(_entry("at.AXIS", "the level of an axis that is not varied"))
+        text = f"its range for draws and searches, 1e-3..1e-2 or 4,8,16: {', '.join(NAMES)}"
+        lines.append(_entry("hp.NAME", text))
         lines.append("\naxes (default level first):")
         for axis in AXES.values():
             levels = ", ".join(axis.text(level) for level in axis.levels)
@@ -180,6 +196,22 @@ def _run(parsed: argparse.Namespace) -> int:
     check_writable(find_home(options.home))
     _print_plan(study, options)
     return _conclude(run_study, study, options, "run", parsed.settings)
+
+
+def _settle(parsed: argparse.Namespace) -> int:
+    from ablate.settle.command import settle_study
+    from ablate.settle.plan_file import settling_plan
+
+    named = [text for text in parsed.settings if "=" not in text]
+    settings = [text for text in parsed.settings if "=" in text]
+    if len(named) > 1:
+        raise AblateError(
+            f"{len(named)} studies are named", place="command line", value=named, hint="name one"
+        )
+    study, options = read_arguments([*(f"study={text}" for text in named), *settings])
+    check_writable(find_home(options.home))
+    _print_plan(settling_plan(study).study, options)
+    return _conclude(settle_study, study, options, "settle", parsed.settings)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -327,6 +359,7 @@ def _home_only(settings: list[str]) -> str | None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "settle": _settle,
     "plan": _plan,
     "status": _status,
     "report": _report,

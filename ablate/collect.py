@@ -76,7 +76,7 @@ def _rows(
         outcome = record.state if record else WAITING
         row: dict[str, object] = {
             "backbone": run.backbone,
-            "hp": 0,
+            "hp": run.hp,
             "seed": run.seed,
             "benchmark": part.benchmark,
             "n_items": score.n_items if score else 0,
@@ -94,7 +94,7 @@ def _one_environment(
     """Blank the scores of runs whose environment differs from that of their pair's baseline."""
     environment = {run.key: records[run.key].environment for run in runs if run.key in records}
     baseline = {
-        (run.backbone, run.seed, run.arm.adapter): environment.get(run.key, "")
+        (run.backbone, run.hp, run.seed, run.arm.adapter): environment.get(run.key, "")
         for run in runs
         if run.arm.is_baseline
     }
@@ -102,11 +102,15 @@ def _one_environment(
         run.key
         for run in runs
         if (made := environment.get(run.key))
-        and (base := baseline[run.backbone, run.seed, run.arm.adapter])
+        and (base := baseline[run.backbone, run.hp, run.seed, run.arm.adapter])
         and made != base
     }
     left_out = sorted(
-        {f"{run.backbone}, seed {run.seed}: {run.arm.name}" for run in runs if run.key in differs}
+        {
+            f"{run.backbone}, draw {run.hp}, seed {run.seed}: {run.arm.name}"
+            for run in runs
+            if run.key in differs
+        }
     )
     results = results.copy()
     where = results["run_key"].isin(differs)
@@ -126,13 +130,14 @@ def _costs(runs: list[PlannedRun], records: Mapping[str, RunRecord]) -> pd.DataF
                 "run_key": run.key,
                 "arm": run.arm.name,
                 "backbone": run.backbone,
+                "hp": run.hp,
                 "seed": run.seed,
                 "attempts": record.attempts,
                 **vars(record.cost),
             }
         )
     columns = [
-        "run_key", "arm", "backbone", "seed", "attempts", "train_seconds", "eval_seconds",
+        "run_key", "arm", "backbone", "hp", "seed", "attempts", "train_seconds", "eval_seconds",
         "peak_mb", "adapter_parameters", "block_parameters",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

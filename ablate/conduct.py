@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from ablate.collect import Tables
     from ablate.probing.findings import ProbeFindings
     from ablate.report.findings import Findings
+    from ablate.report.panel import Panel
     from ablate.tracking import BackgroundTracker
+
+
+MorePanels = Callable[["Plan", "Tables", "Inference"], "Sequence[Panel]"]
+"""What a command says beside the panels of every report."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +55,14 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
     with driver_lock(home):
         ledger = open_ledger(home.ledger)
         try:
-            from ablate.tracking import BackgroundTracker, done_benchmarks
+            from ablate.tracking import BackgroundTracker
 
             tracker = BackgroundTracker(plan, home)
-            places = places_by_key(plan)
-
-            def record(result: RunResult) -> None:
-                scores = done_benchmarks(result.scores, result.outcome)
-                for place in places[result.key]:
-                    tracker.record_run(
-                        place, result.outcome, result.reason, result.cost, result.losses, scores
-                    )
-
             executor = make_executor(plan, home)
             try:
+                record = recorder(plan, tracker)
                 tally = train_missing(plan, home, options, ledger, record, executor)
-                wanted = reference_arms(plan.design) if options.probe != "no" else []
+                wanted = reference_arms(plan.design) if looks_inside(plan, options) else ()
                 failures = probe_missing(
                     block_runs(plan, wanted),
                     home.checkpoints,
@@ -74,9 +72,31 @@ def run_study(study: Study, options: Options, command: str) -> Conducted:
                 )
             finally:
                 executor.close()
-            return _report(plan, home, ledger, tracker, tally, command, failures)
+            return report_runs(plan, home, ledger, tracker, tally, command, failures)
         finally:
             ledger.close()
+
+
+def recorder(plan: Plan, tracker: BackgroundTracker) -> Callable[[RunResult], None]:
+    """What hands each outcome to MLflow, once per place in the design that the run fills."""
+    from ablate.tracking import done_benchmarks
+
+    places = places_by_key(plan)
+
+    def record(result: RunResult) -> None:
+        scores = done_benchmarks(result.scores, result.outcome)
+        for place in places[result.key]:
+            tracker.record_run(
+                place, result.outcome, result.reason, result.cost, result.losses, scores
+            )
+
+    return record
+
+
+def looks_inside(plan: Plan, options: Options) -> bool:
+    """Whether a study's runs are probed: not over matched draws, each of which is another
+    mechanism, and not in a synthetic world."""
+    return options.probe != "no" and not plan.study.draws.count and not plan.study.world
 
 
 def report_study(study: Study, options: Options, command: str) -> Conducted:
@@ -96,7 +116,7 @@ def report_study(study: Study, options: Options, command: str) -> Conducted:
             from ablate.tracking import BackgroundTracker
 
             tracker = BackgroundTracker(plan, home)
-            return _report(plan, home, ledger, tracker, Tally(0, 0, 0), command)
+            return report_runs(plan, home, ledger, tracker, Tally(0, 0, 0), command)
         finally:
             ledger.close()
 
@@ -147,8 +167,10 @@ def train_waiting(
     if not waiting:
         return Tally(0, 0, 0)
     labels: dict[str, str] = {}
+    several = len({run.hp for run in runs}) > 1
     for run in runs:
-        labels.setdefault(run.key, f"{run.arm.label}, {run.backbone}, seed {run.seed}")
+        draw = f", draw {run.hp}" if several else ""
+        labels.setdefault(run.key, f"{run.arm.label}, {run.backbone}{draw}, seed {run.seed}")
     executor.grow(min(options.workers, len(waiting)))
     with make_reporter(options.progress, len(waiting)) as reporter:
         return run_waiting(specs, labels, ledger, executor, reporter, on_result=on_result)
@@ -168,7 +190,7 @@ def places_by_key(plan: Plan) -> dict[str, list[PlannedRun]]:
     return places
 
 
-def _report(
+def report_runs(
     plan: Plan,
     home: Home,
     ledger: Ledger,
@@ -176,7 +198,26 @@ def _report(
     tally: Tally,
     command: str,
     unprobed: Mapping[str, str] = MappingProxyType({}),
+    *,
+    more: MorePanels | None = None,
+    exploratory: tuple[str, ...] | None = None,
 ) -> Conducted:
+    """Infer from what the ledger has of a plan's runs, write the report, bring the views up to it.
+
+    Args:
+        plan: the study's runs.
+        home: where the report goes.
+        ledger: has the runs.
+        tracker: MLflow; it is closed.
+        tally: what the command has trained.
+        command: as typed.
+        unprobed: why runs could not be probed, by key.
+        more: panels of a command's own, put before the others.
+        exploratory: why the report is exploratory; None: what earlier reports say of it.
+
+    Raises:
+        NoInference: no contrast has two complete pairs.
+    """
     from ablate.analyse import analyse
     from ablate.collect import make_tables
     from ablate.probing.findings import make_probe_findings
@@ -196,7 +237,9 @@ def _report(
             place=f"study {plan.study.name}",
             hint="see the reasons with: ablate status, and the same arguments",
         ) from None
-    reasons = exploratory_reasons(plan, ledger.reported(plan.design_digest))
+    reasons = exploratory
+    if reasons is None:
+        reasons = exploratory_reasons(plan, ledger.reported(plan.design_digest))
     environments = ledger.environments()
     blocks, reference = block_runs(plan), reference_arms(plan.design)
     notes = gaps(block_runs(plan, reference), home.checkpoints, ledger, unprobed)
@@ -215,6 +258,9 @@ def _report(
         probes,
         () if probes else notes,
     )
+    if more is not None:
+        panels = (*more(plan, tables, inference), *findings.panels)
+        findings = dataclasses.replace(findings, panels=panels)
     files = write_report(findings, home.report(plan.study.name))
     for planned in plan.runs:
         record = records[planned.key]
@@ -308,7 +354,17 @@ def make_findings(
         failures=tables.failures,
         provenance=provenance(plan, environment),
         probes=probes,
+        panels=make_panels(plan, tables, inference),
     )
+
+
+def make_panels(plan: Plan, tables: Tables, inference: Inference) -> tuple[Panel, ...]:
+    """What each further analysis has to say about the study."""
+    from ablate import control_checks
+
+    analyses = [control_checks.panel]
+    found = [analysis(plan, tables, inference) for analysis in analyses]
+    return tuple(panel for panel in found if panel is not None)
 
 
 def provenance(plan: Plan, environment: dict[str, str]) -> dict[str, str]:

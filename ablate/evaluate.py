@@ -124,6 +124,18 @@ def block_inputs(
         yield
 
 
+def token_logits(model: torch.nn.Module, data: Batch, device: torch.device) -> torch.Tensor:
+    """The logits (B, T, V) at the tokens of a batch.
+
+    Virtual tokens of prompt tuning lie before those of the text, and so do their logits; those of
+    prefix tuning are keys and values alone, and have none.
+    """
+    logits: torch.Tensor = model(
+        input_ids=data.ids.to(device), attention_mask=data.mask.to(device), use_cache=False
+    ).logits
+    return logits[:, logits.shape[1] - data.ids.shape[1] :]
+
+
 def score_items(
     model: torch.nn.Module,
     rows: Sequence[Encoded],
@@ -148,11 +160,7 @@ def score_items(
             group = [rows[i] for i in chosen]
             data = collate(group, pad)
             with block_inputs(handle, data, group, bank):
-                logits = model(
-                    input_ids=data.ids.to(device),
-                    attention_mask=data.mask.to(device),
-                    use_cache=False,
-                ).logits
+                logits = token_logits(model, data, device)
             target = data.labels[:, 1:].to(device)
             where = target != IGNORED
             picked = logits[:, :-1][where].float()

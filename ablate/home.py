@@ -64,8 +64,16 @@ class Home:
 
     def report(self, study: str) -> Path:
         """The folder of a study's report."""
-        safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in study)
-        return self.root / "reports" / safe
+        return self.root / "reports" / _safe(study)
+
+    def plan_file(self, study: str) -> Path:
+        """The plan of a study that settles a claim, written before its first run."""
+        return self.root / "plans" / f"{_safe(study)}.json"
+
+
+def _safe(study: str) -> str:
+    """A study's name as the name of a file."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in study)
 
 
 def find_home(given: str | None) -> Home:

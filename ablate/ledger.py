@@ -30,7 +30,7 @@ from ablate.probing.result import Probed
 from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import RunSpec, content_key
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 STATES = (WAITING, RUNNING, DONE, DIVERGED, FAILED)
 MAX_ATTEMPTS = 3
@@ -60,7 +60,13 @@ CREATE TABLE probe (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = {2: PROBES}
+REGISTRATIONS = """
+CREATE TABLE registered (
+    digest TEXT NOT NULL, study TEXT NOT NULL, content TEXT NOT NULL, written REAL NOT NULL
+);
+"""
+
+MIGRATIONS = {2: PROBES, 3: REGISTRATIONS}
 """What each schema added to the one before it."""
 
 
@@ -85,6 +91,16 @@ class Reported:
 
     study: str
     seeds: tuple[int, ...]
+    written: float
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A plan that was written down before its runs: canonical JSON, its digest, and when."""
+
+    digest: str
+    study: str
+    content: str
     written: float
 
 
@@ -210,7 +226,7 @@ class Ledger:
 
     def probes(self, prompts: Mapping[str, str], recipe: int) -> dict[str, Probed]:
         """What a recipe has measured of runs; ``prompts`` has the digest of the prompts by key."""
-        if not self._has_probes():
+        if not self._has_table("probe"):
             return {}
         rows = self._select("SELECT key, recipe, prompts, content FROM probe", prompts)
         return {
@@ -219,10 +235,10 @@ class Ledger:
             if (made_by, digest) == (recipe, prompts[key])
         }
 
-    def _has_probes(self) -> bool:
+    def _has_table(self, name: str) -> bool:
         """False of a ledger with an older schema that was opened to be read."""
-        sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'probe'"
-        return bool(self._db.execute(sql).fetchone()[0])
+        sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return bool(self._db.execute(sql, (name,)).fetchone()[0])
 
     def records(self, keys: Iterable[str]) -> dict[str, RunRecord]:
         """The records of those of ``keys`` that the ledger has, in the order of ``keys``."""
@@ -295,6 +311,27 @@ class Ledger:
                 "INSERT INTO report VALUES (?, ?, ?, ?)",
                 (design, study, json.dumps(list(seeds)), time.time()),
             )
+
+    def register(self, study: str, digest: str, content: str) -> Registered:
+        """Write a plan down; what was registered before stays."""
+        plan = Registered(digest, study, content, time.time())
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO registered VALUES (?, ?, ?, ?)",
+                (plan.digest, plan.study, plan.content, plan.written),
+            )
+        return plan
+
+    def registered(self, study: str) -> list[Registered]:
+        """The plans of a study, oldest first; the last one counts."""
+        if not self._has_table("registered"):
+            return []
+        rows = self._db.execute(
+            "SELECT digest, study, content, written FROM registered WHERE study = ? "
+            "ORDER BY written, rowid",
+            (study,),
+        )
+        return [Registered(*row) for row in rows]
 
     def _select(self, sql: str, keys: Iterable[str]) -> list[tuple]:
         """Rows of a table for ``keys``, in their order; asks in blocks below SQLite's limit."""

@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 
 from ablate import parse
+from ablate.keys import KEYS, Key
 from ablate.parse import Raw, Source
 from ablate.progress import MODES
-from ablate.study import DEFAULT_STUDY, KEYS, Key, Study, load_study
+from ablate.study import DEFAULT_STUDY, Study, load_study
 
 
 def _workers(raw: Raw, place: str) -> int:
@@ -30,18 +31,24 @@ OPTION_KEYS: dict[str, Key] = {
         lambda raw, place: parse.one_of(raw, place, PROBED),
         "which arms run looks inside of: reference (the reference levels) or no",
     ),
+    "exploratory": Key(
+        lambda raw, place: parse.one_of(raw, place, ("yes", "no")) == "yes",
+        "settle: yes goes on with a changed plan and marks the report as exploratory",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where records go, how many workers train, what is displayed, what is probed."""
+    """Where records go, how many workers train, what is displayed, what is probed, and whether a
+    settling study may go on with a changed plan."""
 
     study: str
     home: str | None
     workers: int
     progress: str
     probe: str
+    exploratory: bool = False
 
 
 def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
@@ -65,6 +72,7 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
         workers=own.get("workers", default_workers()),
         progress=own.get("progress", "auto"),
         probe=own.get("probe", PROBED[0]),
+        exploratory=own.get("exploratory", False),
     )
     return load_study(Source(rest, source.places), options.study), options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,22 +15,38 @@ from ablate.control_arms import CONTROLS
 from ablate.design import Arm, Design, block_at, make_design, reference_point, unadapted_arm
 from ablate.errors import AblateError
 from ablate.recipes import TRAIN_RECIPE
-from ablate.spec import UNADAPTED, Backbone, Part, RunSpec, content_key
-from ablate.study import Study
+from ablate.space import Value, apply
+from ablate.spec import UNADAPTED, Backbone, Hp, Part, RunSpec, content_key
+from ablate.study import BlockSettings, Study
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A place in the design (arm, backbone, seed) and the run that fills it.
+    """A place in the design (arm, backbone, draw, seed) and the run that fills it.
 
-    Two places may be filled by one run: levels on the same layer, the same baseline.
+    ``hp`` is the index of the draw, 0 where hyperparameters are fixed. Two places may be filled by
+    one run: levels on the same layer, the same baseline.
     """
 
     arm: Arm
     backbone: str
+    hp: int
     seed: int
     spec: RunSpec
     key: str
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One point of the space of hyperparameters, shared by all arms.
+
+    ``values`` are those that were drawn (none where hyperparameters are fixed).
+    """
+
+    index: int
+    values: Mapping[str, Value]
+    hp: Hp
+    block: BlockSettings
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Plan:
     design: Design
     backbones: tuple[Backbone, ...]
     benchmarks: tuple[Part, ...]
+    draws: tuple[Draw, ...]
     runs: tuple[PlannedRun, ...]
 
     @property
@@ -63,8 +80,10 @@ class Plan:
 
     @property
     def design_digest(self) -> str:
-        """Identity of everything but the seeds: more seeds are the same study, continued."""
-        runs = sorted({dataclasses.replace(run.spec, seed=0).key for run in self.runs})
+        """Identity of everything but seeds and draws: more of them are the same study,
+        continued."""
+        first = [run for run in self.runs if run.hp == 0]
+        runs = sorted({dataclasses.replace(run.spec, seed=0).key for run in first})
         return content_key([runs, [part.digest for part in self.benchmarks]])
 
 
@@ -76,49 +95,76 @@ def make_plan(study: Study) -> Plan:
     """
     backbones = tuple(backbone_room.resolve(name) for name in study.backbones)
     benchmarks = tuple(part_of(name, "test") for name in study.benchmarks)
+    draws = tuple(draw_at(study, i) for i in range(max(1, study.draws.count)))
     mix = tuple(part_of(name, "train") for name in study.mix)
     refuse_twins([backbone.name for backbone in backbones], "backbones")
     refuse_twins([part.benchmark for part in benchmarks], "benchmarks")
     device = device_class(study.device)
     design = make_design(study, backbones)
 
-    def planned(arm: Arm, backbone: Backbone, seed: int) -> PlannedRun:
-        control = arm.control if arm.control and CONTROLS[arm.control].has_block else None
-        spec = RunSpec(
-            backbone=backbone,
-            adapter=arm.adapter,
-            adapter_recipe=0 if arm.adapter == UNADAPTED else find_adapter(arm.adapter).recipe,
-            train_recipe=TRAIN_RECIPE,
-            hp=study.hp,
-            mix=mix,
-            block=None if arm.point is None else block_at(study, arm.point, backbone, control),
-            seed=seed,
-            device=device,
-            precision=study.precision,
-            benchmarks=benchmarks,
-            matched=(
-                block_at(study, reference_point(study), backbone)
-                if arm.control == "matched"
-                else None
-            ),
-            reseed=arm.control == "reseed",
-        )
-        return PlannedRun(arm, backbone.name, seed, spec, spec.key)
-
-    runs = [planned(unadapted_arm(), backbone, 0) for backbone in backbones]
+    runs = [
+        place_run(study, unadapted_arm(), backbone, draws[0], 0, mix, benchmarks, device)
+        for backbone in backbones
+    ]
     runs += [
-        planned(arm, backbone, seed)
+        place_run(study, arm, backbone, draw, seed, mix, benchmarks, device)
+        for draw in draws
         for seed in study.seeds
         for backbone in backbones
         for arm in design.arms
     ]
-    return Plan(study, design, backbones, benchmarks, tuple(runs))
+    return Plan(study, design, backbones, benchmarks, draws, tuple(runs))
+
+
+def place_run(
+    study: Study,
+    arm: Arm,
+    backbone: Backbone,
+    draw: Draw,
+    seed: int,
+    mix: tuple[Part, ...],
+    benchmarks: tuple[Part, ...],
+    device: str,
+) -> PlannedRun:
+    """The run of an arm on a backbone at a draw with a seed, scored on ``benchmarks``."""
+    control = CONTROLS[arm.control].block if arm.control else None
+    spec = RunSpec(
+        backbone=backbone,
+        adapter=arm.adapter,
+        adapter_recipe=0 if arm.adapter == UNADAPTED else find_adapter(arm.adapter).recipe,
+        train_recipe=TRAIN_RECIPE,
+        hp=draw.hp,
+        mix=mix,
+        block=(
+            None if arm.point is None else block_at(study, arm.point, backbone, control, draw.block)
+        ),
+        seed=seed,
+        device=device,
+        precision=study.precision,
+        benchmarks=benchmarks,
+        matched=(
+            block_at(study, reference_point(study), backbone, settings=draw.block)
+            if arm.control == "matched"
+            else None
+        ),
+        reseed=arm.control == "reseed",
+        world=study.world,
+    )
+    return PlannedRun(arm, backbone.name, draw.index, seed, spec, spec.key)
+
+
+def draw_at(study: Study, index: int) -> Draw:
+    """Draw ``index`` of the study's space, or its fixed hyperparameters where it makes none."""
+    if not study.draws.count:
+        return Draw(index, {}, study.hp, study.block)
+    values = study.space.draw(index, study.draws.sampler)
+    return Draw(index, values, *apply(values, study.hp, study.block))
 
 
 def part_of(source: str, split: str) -> Part:
     """A split of a benchmark given by name or path."""
     name = benchmark_room.benchmark(source).name
-    return Part(name, benchmark_room.digest(source, split), source)
+    return Part(name, benchmark_room.digest(source, split), source, split)
 
 
 def refuse_twins(names: Sequence[str], place: str) -> None:

@@ -33,11 +33,16 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Part:
-    """A benchmark split: its name for people, the digest of its items, where to load it from."""
+    """A benchmark split: its name for people, the digest of its items, where to load it from.
+
+    ``split`` is the one that a run is scored on, ``train`` for a part of the mix; what identifies
+    items is their digest.
+    """
 
     benchmark: str
     digest: str
     source: str
+    split: str = "test"
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class RunSpec:
 
     Two controls are adapters without a block: ``matched`` names the block whose parameters the
     adapter gets as additional ranks, ``reseed`` draws the adapter from another stream of the pair.
+    ``world`` names a synthetic world (``ablate.worlds``) in which nothing is trained.
     """
 
     backbone: Backbone
@@ -96,6 +102,7 @@ class RunSpec:
     benchmarks: tuple[Part, ...] = field(default=())
     matched: Block | None = None
     reseed: bool = False
+    world: str = ""
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, as JSON-able data."""
@@ -106,6 +113,8 @@ class RunSpec:
             "device": self.device,
             "precision": self.precision,
         }
+        if self.world:
+            same["world"] = self.world
         if self.adapter == UNADAPTED:
             return same
         same |= {
@@ -129,12 +138,13 @@ class RunSpec:
 
     def pair(self) -> dict[str, Any]:
         """What the runs of one pair share; every random stream is keyed by it."""
-        return {
+        shared: dict[str, Any] = {
             "backbone": self.backbone.digest,
             "hp": asdict(self.hp),
             "mix": [part.digest for part in self.mix],
             "seed": self.seed,
         }
+        return shared | ({"world": self.world} if self.world else {})
 
     def to_json(self) -> str:
         """One line of JSON, read back by :meth:`from_json`."""

@@ -1,7 +1,4 @@
-"""The study: what a YAML file and ``key=value`` overrides declare, validated.
-
-``KEYS`` is the single list of keys; files, command line, help and error messages all use it.
-"""
+"""The study: what a YAML file and ``key=value`` overrides declare, validated."""
 
 from __future__ import annotations
 
@@ -14,179 +11,15 @@ from typing import Any
 
 from ablate import parse
 from ablate.adapters import ADAPTERS, find_adapter
-from ablate.control_arms import CONTROLS
+from ablate.design.registry import default_design
 from ablate.errors import AblateError, nearest
-from ablate.parse import Parser, Raw, Source
+from ablate.keys import KEYS
+from ablate.parse import Raw, Source
+from ablate.space import NAMES, Space, make_space
 from ablate.spec import Hp
 from talan.axes import AXES, Level
-from talan.errors import TalanError
 
 DEFAULT_STUDY = "default"
-FACTORIAL, ONE_AT_A_TIME = "factorial", "one-at-a-time"
-DESIGNS = (FACTORIAL, ONE_AT_A_TIME)
-EXPLORE_SEEDS = range(1000)
-"""Seeds of ``run``; searches and confirmations own other ranges, so that none is used twice."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """A setting: how its text is read, and one line of help."""
-
-    parse: Parser
-    help: str
-
-
-def _seeds(raw: Raw, place: str) -> tuple[int, ...]:
-    """``5`` is the count (0 to 4); ``0,3,7`` or a YAML list are the seeds themselves."""
-    if isinstance(raw, str) and "," not in raw and not raw.startswith("["):
-        count = parse.integer(raw, place, low=0)
-        if count > len(EXPLORE_SEEDS):
-            raise AblateError(f"{count} seeds; at most {len(EXPLORE_SEEDS)}", place=place)
-        seeds = tuple(range(count))
-    else:
-        parts = raw if isinstance(raw, list) else str(raw).strip("[]").split(",")
-        texts = [str(part).strip() for part in parts if str(part).strip()]
-        seeds = tuple(parse.integer(part, place, low=0) for part in texts)
-    for i, seed in enumerate(seeds):
-        if seed in seeds[:i]:
-            raise AblateError(
-                f"seed {seed} is listed twice",
-                place=place,
-                value=seed,
-                hint="a repeated run is no new evidence",
-            )
-        if seed not in EXPLORE_SEEDS:
-            raise AblateError(
-                f"seed {seed} is outside 0-{EXPLORE_SEEDS[-1]}",
-                place=place,
-                value=seed,
-                hint="larger seeds are kept for searches (1000-1999) and confirmations (10000 on)",
-            )
-    if not seeds:
-        raise AblateError("no seeds", place=place, value=raw)
-    if len(seeds) == 1:
-        raise AblateError(
-            "with one seed no inference is possible",
-            place=place,
-            value=raw,
-            hint="seed variance needs at least 2 seeds, an exact test at .05 needs 6",
-        )
-    return tuple(sorted(seeds))
-
-
-def _count(raw: Raw, place: str) -> int:
-    return parse.integer(raw, place, low=1)
-
-
-def _positive(raw: Raw, place: str) -> float:
-    return parse.number(raw, place, above=0)
-
-
-def _non_negative(raw: Raw, place: str) -> float:
-    return parse.number(raw, place, low=0)
-
-
-def _share(raw: Raw, place: str) -> float:
-    value = parse.number(raw, place, low=0)
-    if value >= 1:
-        raise AblateError(f"{value} is not below 1", place=place, value=raw)
-    return value
-
-
-def _alpha(raw: Raw, place: str) -> float:
-    value = _share(raw, place)
-    if value == 0:
-        raise AblateError("0 would never let anything be found", place=place, value=raw)
-    return value
-
-
-def _axes(raw: Raw, place: str) -> tuple[str, ...]:
-    axes = parse.names(raw, place)
-    if axes == ("all",):
-        return tuple(AXES)
-    for axis in axes:
-        find_axis(axis, place)
-    return axes
-
-
-def find_axis(axis: str, place: str) -> None:
-    """Refuse an unknown axis."""
-    if axis not in AXES:
-        raise AblateError(
-            f"unknown axis {axis!r}",
-            place=place,
-            value=axis,
-            hint=nearest(axis, [*AXES, "all"]),
-        )
-
-
-def _level(axis: str) -> Parser:
-    def read(raw: Raw, place: str) -> Level:
-        try:
-            return AXES[axis].parse(parse.text(raw, place))
-        except TalanError as error:
-            raise AblateError(error.message, place=place, value=raw, hint=error.hint) from None
-
-    return read
-
-
-def _levels(axis: str) -> Parser:
-    def read(raw: Raw, place: str) -> tuple[Level, ...]:
-        levels = tuple(_level(axis)(text, place) for text in parse.names(raw, place))
-        for i, level in enumerate(levels):
-            if level in levels[:i]:
-                raise AblateError(f"level {level} is listed twice", place=place, value=level)
-        return levels
-
-    return read
-
-
-def _controls(raw: Raw, place: str) -> tuple[str, ...]:
-    """Names, or ``yes`` for all and ``no`` for none."""
-    controls = parse.names(raw, place)
-    if controls in (("yes",), ("all",)):
-        return tuple(CONTROLS)
-    if controls in (("no",), ("none",)):
-        return ()
-    for control in controls:
-        parse.one_of(control, place, (*CONTROLS, "yes", "no"))
-    return tuple(name for name in CONTROLS if name in controls)
-
-
-def _choice(*known: str) -> Parser:
-    return lambda raw, place: parse.one_of(raw, place, known)
-
-
-KEYS: dict[str, Key] = {
-    "name": Key(parse.text, "the study's name in records (default: the axes, or the file's name)"),
-    "question": Key(parse.text, "what the study answers, one line"),
-    "axes": Key(_axes, f"axes to vary: {', '.join(AXES)}; all = each in turn"),
-    "design": Key(_choice(*DESIGNS), "how the levels of several axes combine"),
-    "adapters": Key(parse.names, "adapters, each a baseline and the mechanism's partner"),
-    "controls": Key(_controls, f"control arms: {', '.join(CONTROLS)}; yes = all, no = none"),
-    "backbones": Key(parse.names, "embedded names, local folders or hub ids"),
-    "benchmarks": Key(parse.names, "benchmarks that are scored"),
-    "seeds": Key(_seeds, "5 = seeds 0 to 4; 0,3,7 = these"),
-    "sesoi": Key(_positive, "smallest effect of interest, in points"),
-    "alpha": Key(_alpha, "error rate of each family"),
-    "device": Key(_choice("auto", "cpu", "cuda"), "where runs train"),
-    "precision": Key(_choice("fp32", "bf16"), "arithmetic of the forward pass"),
-    "plugins": Key(parse.names, "modules to import first; they may register adapters and so on"),
-    "train.mix": Key(parse.names, "benchmarks that are trained on, in equal shares"),
-    "train.steps": Key(_count, "optimiser steps"),
-    "train.batch": Key(_count, "rows per step"),
-    "train.lr": Key(_positive, "learning rate at the start; it decays linearly to zero"),
-    "train.rank": Key(_count, "rank of the adapter"),
-    "train.alpha": Key(_positive, "alpha of the adapter"),
-    "train.dropout": Key(_share, "dropout of the adapter"),
-    "train.weight_decay": Key(_non_negative, "AdamW's weight decay"),
-    "train.clip": Key(_positive, "gradient norm limit, adapter and block each"),
-    "block.width": Key(_count, "inner width of the block"),
-    "block.lr_multiplier": Key(_positive, "block's learning rate over the adapter's"),
-    "block.conditioning": Key(_choice("causal", "prompt"), "what the memory may see"),
-    **{f"levels.{axis}": Key(_levels(axis), f"levels of {axis} to compare") for axis in AXES},
-    **{f"at.{axis}": Key(_level(axis), f"{axis} where it is not varied") for axis in AXES},
-}
 
 FALLBACKS: dict[str, Any] = {
     "name": "",
@@ -197,6 +30,7 @@ FALLBACKS: dict[str, Any] = {
     "plugins": (),
     "controls": (),
     "alpha": 0.05,
+    "world": "",
 }
 """What an absent key means; every other key must be set by the study or the default study."""
 
@@ -211,9 +45,47 @@ class BlockSettings:
 
 
 @dataclass(frozen=True)
+class DrawSettings:
+    """Matched draws: how many (0: the fixed values), seeds of each, and the sampler."""
+
+    count: int
+    seeds: int
+    sampler: str
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """A search per arm: ``trials`` on ``seeds`` training seeds, ``replicates`` times; ``round``
+    trials are asked for at once; the winners are compared on ``confirm`` fresh seeds."""
+
+    trials: int
+    seeds: int
+    replicates: int
+    sampler: str
+    race: bool
+    round: int
+    confirm: int
+
+
+@dataclass(frozen=True)
+class SettleSettings:
+    """A settling study: ``pairs`` of each cell, or up to ``budget``, ``look`` at a time, where it
+    is sequential. ``first`` is its first seed."""
+
+    pairs: int
+    stopping: str
+    budget: int
+    look: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Study:
     """A validated study. ``levels`` has an entry per varied axis, its reference level first;
-    ``at`` has the level of every axis where it is not varied. ``sesoi`` is in points."""
+    ``at`` has the level of every axis where it is not varied; without ``axes`` the mechanism is at
+    one point. ``hp`` and ``block`` are the fixed values; with ``draws`` the names of ``space`` are
+    drawn, and ``seeds`` are those of each draw. ``sesoi`` and ``retention_margin`` are in points.
+    ``world`` names a synthetic world in place of training."""
 
     name: str
     question: str
@@ -231,6 +103,12 @@ class Study:
     hp: Hp
     mix: tuple[str, ...]
     block: BlockSettings
+    draws: DrawSettings
+    space: Space
+    search: SearchSettings
+    settle: SettleSettings
+    retention_margin: float
+    world: str
     device: str
     precision: str
     plugins: tuple[str, ...]
@@ -308,7 +186,8 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
     parse.check_keys(raw, KEYS, source)
     found = FALLBACKS | {key: KEYS[key].parse(raw[key], source.place(key)) for key in raw}
     for key in KEYS:
-        if key not in found and not key.startswith(("at.", "levels.")):
+        optional = key.startswith(("at.", "levels.")) or key.removeprefix("hp.") in NAMES
+        if key not in found and not optional:
             raise AblateError("the key is missing", place=f"study: {key}", hint=KEYS[key].help)
     for adapter in found["adapters"]:
         known = find_adapter(adapter, source.place("adapters"))
@@ -341,18 +220,22 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
             hint="give train.batch=2 or more, or leave the control out",
         )
     whole = len(axes) == len(AXES)
+    draws = DrawSettings(found["hp.draws"], found["hp.seeds"], found["hp.sampler"])
+    space = make_space({name: found[f"hp.{name}"] for name in NAMES if f"hp.{name}" in found})
+    if draws.count:
+        _check_draws(draws, space, source)
     return Study(
-        name=found["name"] or fallback_name or ("six-axes" if whole else "-".join(axes)),
+        name=found["name"] or fallback_name or _own_name(axes, found["design"], draws),
         question=found["question"],
         axes=axes,
-        design=found["design"] or (ONE_AT_A_TIME if whole else FACTORIAL),
+        design=found["design"] or default_design(whole),
         levels={axis: reference_first(axis, found[f"levels.{axis}"]) for axis in axes},
         at={axis: found.get(f"at.{axis}", AXES[axis].default) for axis in AXES},
         adapters=found["adapters"],
         controls=found["controls"],
         backbones=found["backbones"],
         benchmarks=found["benchmarks"],
-        seeds=found["seeds"],
+        seeds=tuple(range(draws.seeds)) if draws.count else found["seeds"],
         sesoi=found["sesoi"],
         alpha=found["alpha"],
         hp=Hp(
@@ -368,10 +251,45 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
             lr_multiplier=found["block.lr_multiplier"],
             conditioning=found["block.conditioning"],
         ),
+        draws=draws,
+        space=space,
+        search=SearchSettings(
+            **{key: found[f"search.{key}"] for key in SearchSettings.__dataclass_fields__}
+        ),
+        settle=SettleSettings(
+            **{key: found[f"settle.{key}"] for key in SettleSettings.__dataclass_fields__}
+        ),
+        retention_margin=found["retention.margin"],
+        world=found["world"],
         device=found["device"],
         precision=found["precision"],
         plugins=tuple(found["plugins"]),
     )
+
+
+def _check_draws(draws: DrawSettings, space: Space, source: Source) -> None:
+    if draws.count < 2:
+        raise AblateError(
+            "one draw tells nothing about the space",
+            place=source.place("hp.draws"),
+            value=draws.count,
+            hint="20 or more say how the mechanism's effect varies over it",
+        )
+    if not space.varied:
+        raise AblateError(
+            "no hyperparameter varies, so that all draws are the same",
+            place=source.place("hp.draws"),
+            value=draws.count,
+            hint="give a range, such as hp.lr=1e-3..1e-2",
+        )
+
+
+def _own_name(axes: tuple[str, ...], design: str, draws: DrawSettings) -> str:
+    """The name of a study that gives none: what it varies."""
+    base = "six-axes" if len(axes) == len(AXES) else "-".join(axes) or "mechanism"
+    if design not in ("", default_design(len(axes) == len(AXES))):
+        base += f"-{design}"
+    return base + ("-draws" if draws.count else "")
 
 
 def reference_first(axis: str, levels: tuple[Level, ...]) -> tuple[Level, ...]:

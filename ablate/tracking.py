@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablate.errors import AblateError
 from ablate.home import ENVIRONMENT_URI, Home
+from ablate.phases import phase_of
 from ablate.plan import Plan, PlannedRun
 from ablate.result import DONE, Cost, Score
 from ablate.spec import UNADAPTED
@@ -98,7 +99,8 @@ class MlflowTracker:
         record = f"{planned.arm.name}|{planned.key}|{planned.seed}"
         if self._known.get(("run", record), ("", ""))[1] == "FINISHED":
             return
-        name = f"{planned.arm.label} | {planned.backbone} | seed {planned.seed}"
+        draw = f"draw {planned.hp} | " if self._plan.study.draws.count else ""
+        name = f"{planned.arm.label} | {planned.backbone} | {draw}seed {planned.seed}"
         run_id = self._ensure("run", record, name, run_tags(planned, outcome, reason))
         metrics = {f"score/{name}": 100 * s.score for name, s in scores.items()}
         metrics |= {f"loglik/{name}": s.mean_loglik for name, s in scores.items()}
@@ -241,16 +243,16 @@ def _experiment(client: MlflowClient, name: str, home: Home) -> str:
 
 def run_tags(planned: PlannedRun, outcome: str, reason: str) -> dict[str, str]:
     """The tags of a run; all runs have all of them."""
-    seed, backbone = str(planned.seed), planned.backbone
+    seed, backbone, hp = str(planned.seed), planned.backbone, str(planned.hp)
     return {
         "ablate.run_key": planned.key,
         "ablate.arm": planned.arm.name,
         "ablate.adapter": planned.arm.adapter,
         "ablate.backbone": backbone,
-        "ablate.hp": "0",
+        "ablate.hp": hp,
         "ablate.seed": seed,
-        "ablate.pair": f"{backbone}|0|{seed}",
-        "ablate.phase": "explore",
+        "ablate.pair": f"{backbone}|{hp}|{seed}",
+        "ablate.phase": phase_of(planned.seed),
         "ablate.outcome": outcome,
         "ablate.reason": reason,
     }

@@ -18,7 +18,7 @@ import torch
 
 from ablate.adapters import find_adapter
 from ablate.errors import AblateError
-from ablate.evaluate import IGNORED, Batch, Encoded, block_inputs, collate
+from ablate.evaluate import IGNORED, Batch, Encoded, block_inputs, collate, token_logits
 from ablate.matching import matched_adapter
 from ablate.spec import UNADAPTED, Block, RunSpec
 from ablate.streams import numpy_stream, stream_seed, torch_stream
@@ -54,6 +54,7 @@ class Trained:
 def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adapted:
     """Put the run's adapter and block on ``model`` (changed in place).
 
+    Under full fine-tuning there is no adapter: the parameters of its role are the backbone's own.
     The adapter draws from the pair's ``adapter`` stream whatever the arm, so the arms of a pair
     start from bit-identical adapter tensors. The global generators are left as they were.
     """
@@ -74,7 +75,7 @@ def adapt(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Adap
 
 def adapter_model(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str]) -> Any:
     """The PEFT model of the run's adapter, drawn from the pair's ``adapter`` stream (or, for the
-    control ``reseed``, from another one of the pair)."""
+    control ``reseed``, from another one of the pair); under full fine-tuning ``model`` itself."""
     from peft import get_peft_model
 
     adapter = find_adapter(spec.adapter)
@@ -85,6 +86,8 @@ def adapter_model(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str])
 
     with torch.random.fork_rng(devices=[]):
         if spec.matched is None:
+            if adapter.build is None:
+                return model.requires_grad_(True)
             draw()
             return get_peft_model(model, adapter.build(spec.hp, targets))
         if adapter.ranked is None:
@@ -93,7 +96,7 @@ def adapter_model(spec: RunSpec, model: torch.nn.Module, targets: Sequence[str])
             )
         return matched_adapter(
             model,
-            functools.partial(adapter.build, spec.hp, targets),
+            functools.partial(adapter.ranked, spec.hp, targets, {}),
             functools.partial(adapter.ranked, spec.hp, targets),
             talan_config(spec.matched),
             draw,
@@ -220,9 +223,8 @@ def answer_loss(
     total = torch.zeros((), device=device)
     count = 0
     for data in groups:
-        inputs = {"input_ids": data.ids.to(device), "attention_mask": data.mask.to(device)}
         with block_inputs(handle, data, (), None):
-            logits = model(**inputs, use_cache=False).logits
+            logits = token_logits(model, data, device)
         target = data.labels[:, 1:].to(device)
         where = target != IGNORED
         total = total + torch.nn.functional.cross_entropy(

@@ -7,9 +7,11 @@ the backbone's files) in memory between calls.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import platform
+import re
 import resource
 import sys
 import time
@@ -30,6 +32,9 @@ from ablate.train import Adapted, adapt, count, train
 
 EVAL_BATCH = 64
 """Items per forward pass when scoring; small batches stay in the processor's cache."""
+
+PEAK_RESET, PROCESS_STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+"""Linux's (see proc(5)): writing 5 to the first resets the peak that the second tells as VmHWM."""
 
 ENVIRONMENT_PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
@@ -52,6 +57,7 @@ def execute(specs: Sequence[RunSpec], folder: Path | None = None) -> list[RunRes
 def execute_one(spec: RunSpec, folder: Path | None = None) -> RunResult:
     """Train and score one run. Divergence is an outcome, not an exception."""
     accelerator = make_accelerator(spec.device, spec.precision)
+    reset_peak(accelerator.device)
     model, tokenizer = backbones.load(spec.backbone)
     pad = pad_token(tokenizer)
     adapted = adapt(spec, model, backbones.adapter_targets(spec.backbone))
@@ -68,7 +74,7 @@ def execute_one(spec: RunSpec, folder: Path | None = None) -> RunResult:
         trained = train(spec, adapted, mix, pad, accelerator)
         losses, reason = trained.losses, trained.reason
     cost["train_seconds"] = time.perf_counter() - started
-    if folder is not None and adapted.handle is not None and not reason:
+    if folder is not None and checkpoints.is_kept(spec) and not reason:
         # before the adapter is folded into the weights
         checkpoints.keep(folder, spec.key, functools.partial(talan.save, adapted.model))
     started = time.perf_counter()
@@ -78,7 +84,7 @@ def execute_one(spec: RunSpec, folder: Path | None = None) -> RunResult:
     if scores and not all(s.loglik_is_finite() for s in scores):
         scores, reason = [], "log-likelihoods are not finite at evaluation"
     cost["eval_seconds"] = time.perf_counter() - started
-    cost["peak_mb"] = peak_mb()
+    cost["peak_mb"] = peak_mb(accelerator.device)
     return RunResult(
         key=spec.key,
         outcome=DIVERGED if reason else DONE,
@@ -91,7 +97,7 @@ def execute_one(spec: RunSpec, folder: Path | None = None) -> RunResult:
 
 
 def score(spec: RunSpec, adapted: Adapted, pad: int, accelerator: Any) -> list[Score]:
-    """Score the model on the test items of every benchmark of the run."""
+    """Score the model on the items of every part of the run, each on its split."""
     scores = []
     model, handle, device = adapted.model, adapted.handle, accelerator.device
     with accelerator.autocast():
@@ -100,7 +106,7 @@ def score(spec: RunSpec, adapted: Adapted, pad: int, accelerator: Any) -> list[S
             mix = [encoded(spec.backbone, part.source, "train") for part in spec.mix]
             bank = make_bank(handle, mix, pad, device)
         for part in spec.benchmarks:
-            rows = encoded(spec.backbone, part.source, "test")
+            rows = encoded(spec.backbone, part.source, part.split)
             correct, loglik = score_items(model, rows, pad, device, EVAL_BATCH, handle, bank)
             scores.append(Score(part.benchmark, part.digest, correct, loglik))
     return scores
@@ -109,11 +115,14 @@ def score(spec: RunSpec, adapted: Adapted, pad: int, accelerator: Any) -> list[S
 def fold_adapter(model: torch.nn.Module) -> None:
     """Add the adapter's update into the weights, where they are fp32; scoring is a third faster.
 
-    On weights of lower precision the sum would be rounded, so they are left alone.
+    On weights of lower precision the sum would be rounded, so they are left alone; virtual tokens
+    are no update of weights.
     """
     from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTuner
 
-    if isinstance(model, PeftModel) and all(p.dtype == torch.float32 for p in model.parameters()):
+    updates = isinstance(model, PeftModel) and isinstance(model.base_model, BaseTuner)
+    if updates and all(p.dtype == torch.float32 for p in model.parameters()):
         model.merge_adapter()
 
 
@@ -160,7 +169,24 @@ def environment() -> dict[str, str]:
     }
 
 
-def peak_mb() -> float:
-    """Peak resident memory of this process so far, in MB."""
+def reset_peak(device: torch.device) -> None:
+    """Let the peak of this process's memory begin anew, so that a run is not charged with those
+    before it; where the system cannot do that, the peak is that of the process so far."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        PEAK_RESET.write_text("5", encoding="ascii")
+
+
+def peak_mb(device: torch.device) -> float:
+    """Peak memory since ``reset_peak``, in MB: torch's on a GPU, else what is resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if PROCESS_STATUS.exists():
+        status = PROCESS_STATUS.read_text(encoding="ascii")
+        found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
+        if found:
+            return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -65,8 +65,14 @@ def compare(
     families: dict[str, Family] = {}
     effects = []
     for name, tests, stream in zip(("cells", "primary"), (per_cell, means), streams, strict=True):
-        done, families[name] = _family(
-            tests, table, sesoi, alpha, confidence_level, n_resamples, stream
+        done, families[name] = as_family(
+            tests,
+            table,
+            sesoi=sesoi,
+            alpha=alpha,
+            confidence_level=confidence_level,
+            n_resamples=n_resamples,
+            rng=stream,
         )
         effects.append(done)
     used = {arm for contrast in (*cells, *primary) for arm in contrast.weights}
@@ -85,15 +91,18 @@ def compare(
     )
 
 
-def _family(
-    tests: list[Prepared],
+def as_family(
+    tests: Sequence[Prepared],
     table: PairedTable,
+    *,
     sesoi: float | None,
     alpha: float,
     confidence_level: float,
     n_resamples: int,
     rng: np.random.Generator,
+    holm_only: bool = False,
 ) -> tuple[tuple[Effect, ...], Family]:
+    """All tests as one family at ``alpha``, each with its verdict (see ``family.correct``)."""
     flips, boots = rng.spawn(2)
     family = family_tests(
         [test.sample for test in tests],
@@ -101,6 +110,7 @@ def _family(
         confidence_level=confidence_level,
         n_resamples=n_resamples,
         rng=flips,
+        holm_only=holm_only,
     )
     out = []
     streams = boots.spawn(len(tests))

@@ -221,6 +221,7 @@ def correct(
     n_resamples: int = N_RESAMPLES,
     max_enumerated: int = MAX_ENUMERATED,
     rng: int | np.random.Generator = 0,
+    holm_only: bool = False,
 ) -> Correction:
     """Correct a family: max-T where it can reach alpha, Holm on the t tests' p-values elsewhere.
 
@@ -229,15 +230,15 @@ def correct(
     pairs, or differences that do not vary): it stays in the family with p = 1. When both procedures
     serve one family, each gets the share of alpha that its number of tests is of the family's
     (Bonferroni between the two), so that the family-wise error rate stays below alpha: its p-values
-    are divided by that share. Holm's simultaneous intervals are Bonferroni-t's. Raises StatsError
-    for a wrong alternative.
+    are divided by that share. Holm's simultaneous intervals are Bonferroni-t's. ``holm_only`` takes
+    Holm for all of them. Raises StatsError for a wrong alternative.
     """
     check_alternative(alternative)
     total = len(samples)
     testable = np.array([_flippable(s) for s in samples], dtype=bool)
     sides = 2.0 if alternative == "two-sided" else 1.0
     smallest = np.array([sides / 2.0**s.n if s.n else np.inf for s in samples])
-    flipped = testable & (smallest <= alpha)
+    flipped = testable & (smallest <= alpha) & (not holm_only)
     while flipped.any():
         # A test that cannot be tested at all is never rejected, so under max-T it costs nothing.
         share = (flipped | ~testable).sum() / total

@@ -42,11 +42,12 @@ def family_tests(
     confidence_level: float = 0.95,
     n_resamples: int = N_RESAMPLES,
     rng: int | np.random.Generator = 0,
+    holm_only: bool = False,
 ) -> FamilyTests:
     """Every sample's own tests, and the family corrected by ``correct``.
 
-    ``alpha`` is the family's error rate, ``confidence_level`` that of the t tests' own intervals.
-    Raises StatsError for a wrong alternative or level.
+    ``alpha`` is the family's error rate, ``confidence_level`` that of the t tests' own intervals;
+    ``holm_only`` is ``correct``'s. Raises StatsError for a wrong alternative or level.
     """
     generator = np.random.default_rng(rng)
     ts = tuple(paired_t(sample, alternative, confidence_level) for sample in samples)
@@ -60,6 +61,7 @@ def family_tests(
         alpha=alpha,
         n_resamples=n_resamples,
         rng=generator,
+        holm_only=holm_only,
     )
     single, adjusted, critical = np.full((3, len(samples)), math.nan)
     flips = sign_flips(

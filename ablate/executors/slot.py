@@ -39,7 +39,8 @@ def main(work: str, checkpoints: str, plugins: list[str]) -> None:
         try:
             lines = [result.to_json() for result in find(group["work"])(specs, folder)]
         except Exception as error:
-            reason = _reason(error)
+            traceback.print_exception(error)
+            reason = reason_of(error)
             lines = [json.dumps({"key": spec.key, "failure": reason}) for spec in specs]
         for line in lines:
             results.write(line + "\n")
@@ -59,9 +60,8 @@ def _read(groups: queue.Queue[str]) -> None:
     os._exit(0)
 
 
-def _reason(error: Exception) -> str:
-    """One line for the ledger; the traceback goes to standard error."""
-    traceback.print_exception(error)
+def reason_of(error: Exception) -> str:
+    """One line for the ledger: what was raised, and where."""
     kind = "out of memory" if "memory" in f"{type(error).__name__}".lower() else "crash"
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(where.filename)}:{where.lineno}"

@@ -98,4 +98,4 @@ def _own_place(spec: RunSpec) -> PlannedRun:
     text = f"site {block.site}, {block.memory} {block.mixer} {block.writeback}{control}"
     name = f"{spec.adapter}+talan ({text}, hp {content_key(asdict(spec.hp))[:6]})"
     arm = Arm(name, f"{spec.adapter} + {text}", spec.adapter, None)
-    return PlannedRun(arm, spec.backbone.name, spec.seed, spec, spec.key)
+    return PlannedRun(arm, spec.backbone.name, 0, spec.seed, spec, spec.key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablate.checkpoints import is_too_large, large_note
 from ablate.conduct import make_executor, require_ledger, train_waiting
 from ablate.errors import AblateError
 from ablate.home import Home, driver_lock, find_home
@@ -93,6 +94,8 @@ def _probe(
             "trains again what lacks one",
         )
     if not (ready or without or have):
+        if any(is_too_large(spec) for spec in specs.values()):
+            raise AblateError(large_note(), place=f"study {plan.study.name}")
         raise AblateError(
             f"no run with a block of study {plan.study.name!r} has been trained yet",
             place=str(home.ledger),

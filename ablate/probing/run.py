@@ -29,9 +29,16 @@ def probed(specs: Mapping[str, RunSpec], ledger: Ledger) -> dict[str, Probed]:
 def to_probe(
     specs: Mapping[str, RunSpec], ledger: Ledger, folder: Path
 ) -> tuple[list[str], list[str]]:
-    """The keys of trained runs that are yet to be probed: with a checkpoint, and without."""
+    """The keys of trained runs that are yet to be probed: with a checkpoint, and without.
+
+    Those of which no checkpoint is ever kept are in neither.
+    """
     have, states = probed(specs, ledger), ledger.states(specs)
-    missing = [key for key in specs if key not in have and states.get(key) == DONE]
+    missing = [
+        key
+        for key, spec in specs.items()
+        if key not in have and states.get(key) == DONE and checkpoints.is_kept(spec)
+    ]
     ready = [key for key in missing if checkpoints.find(folder, key) is not None]
     return ready, [key for key in missing if key not in ready]
 
@@ -83,6 +90,8 @@ def gaps(
             f"{_runs(len(without))} not probed, because no checkpoint of theirs was kept: "
             "python -m ablate probe --train, and the same arguments, trains them again."
         )
+    if large := [run for run in specs_of(runs).values() if checkpoints.is_too_large(run)]:
+        notes.append(f"{_runs(len(large))} not probed: {checkpoints.large_note()}.")
     if reasons:
         notes.append(
             f"{_runs(len(reasons))} not probed: {next(iter(reasons.values()))}. Where a checkpoint "

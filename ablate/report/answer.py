@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from stats.verdict import Verdict, describe
 
@@ -13,10 +13,22 @@ if TYPE_CHECKING:
     from ablate.report.findings import ArmInfo, Findings
     from stats.result import Comparison, Effect
 
+    Sentence: TypeAlias = tuple[Effect | None, str]
+    """A sentence and the effect that it speaks of; None where it counts several."""
+
 MOST_CONTRASTS = 8
 """With more primary contrasts than this, the ones that settle nothing are counted, not spelled."""
 MOST_NAMED = 6
+MECHANISM, CONTROL = "mechanism", "control"
+"""Groups of contrasts that are no axis: mechanism against adapter, mechanism against control."""
 NOTHING_SAID = (Verdict.INCONCLUSIVE, Verdict.IDENTICAL, Verdict.UNDEFINED)
+
+NO_MECHANISM = "The study has no arm with the mechanism."
+NO_CONTROLS = "No control arms were run: add controls=yes."
+NO_AXES = "No axis was varied: add axes=insertion,memory, or axes=all design=fraction."
+NO_RETENTION = "Retention was not scored: add retention to benchmarks=."
+NO_PROBES = "No run was looked inside of: leave out probe=no, or see python -m ablate probe."
+"""What a section says of which the study has nothing."""
 
 
 def caveats(findings: Findings) -> tuple[str, ...]:
@@ -24,23 +36,33 @@ def caveats(findings: Findings) -> tuple[str, ...]:
     return tuple(f"Exploratory: {reason}" for reason in findings.exploratory)
 
 
-def primary_sentences(findings: Findings) -> list[tuple[Effect | None, str]]:
+def primary_sentences(findings: Findings) -> list[Sentence]:
     """The sentences on the primary family, each with its effect (None: a count of the others)."""
     effects = findings.main.primary
     spelled = [
         effect
         for effect in effects
         if len(effects) <= MOST_CONTRASTS
-        or effect.group == "mechanism"
+        or effect.group == MECHANISM
         or effect.verdict not in NOTHING_SAID
     ]
-    lines: list[tuple[Effect | None, str]] = [
+    lines: list[Sentence] = [
         (effect, _sentence(effect, findings.main, findings)) for effect in spelled
     ]
     silent = [effect for effect in effects if effect not in spelled]
     if silent:
         lines.append((None, f"Of the other {len(silent)} level contrasts: {counts(silent)}."))
     return lines
+
+
+def mechanism_effects(effects: Iterable[Effect]) -> list[Effect]:
+    """Those of a primary family that set the mechanism against an adapter."""
+    return [effect for effect in effects if effect.group == MECHANISM]
+
+
+def level_contrasts(effects: Iterable[Effect]) -> list[Effect]:
+    """Those of a primary family that set a level, or a combination of levels, against another."""
+    return [effect for effect in effects if effect.group not in (MECHANISM, CONTROL)]
 
 
 def retention_sentences(findings: Findings) -> list[str]:
@@ -51,7 +73,7 @@ def retention_sentences(findings: Findings) -> list[str]:
     spelled = [
         effect
         for effect in comparison.primary
-        if effect.group == "mechanism" or effect.verdict not in (*NOTHING_SAID, Verdict.EQUIVALENT)
+        if effect.group == MECHANISM or effect.verdict not in (*NOTHING_SAID, Verdict.EQUIVALENT)
     ]
     lines = [_sentence(effect, comparison, findings) for effect in spelled]
     others = [effect for effect in comparison.primary if effect not in spelled]
@@ -61,12 +83,12 @@ def retention_sentences(findings: Findings) -> list[str]:
     return [f"Retention. {capital(line)}" for line in lines]
 
 
-def control_sentences(findings: Findings) -> list[str]:
+def control_sentences(findings: Findings) -> list[Sentence]:
     """What the mechanism at the reference point does beyond each control; nothing without any."""
     if findings.controls is None:
         return []
     comparison = findings.controls
-    return [f"Controls. {_sentence(effect, comparison, findings)}" for effect in comparison.primary]
+    return [(effect, _sentence(effect, comparison, findings)) for effect in comparison.primary]
 
 
 def _sentence(effect: Effect, comparison: Comparison, findings: Findings) -> str:
@@ -128,7 +150,7 @@ def readable(effect: Effect, findings: Findings) -> Effect:
     name, baseline = (
         _side(arms.split(", "), effect.group, findings) for arms in (effect.arm, effect.baseline)
     )
-    if effect.group == "control":
+    if effect.group == CONTROL:
         return dataclasses.replace(effect, name=f"the mechanism at {name}", baseline=baseline)
     if effect.group not in findings.axes:
         return dataclasses.replace(effect, baseline=baseline)

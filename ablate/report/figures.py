@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from stats.result import Comparison, Effect
 
 MAX_COLUMNS = 4
+MOST_ARMS = 16
+"""Design points and controls up to which a picture shows every arm."""
 
 
 def make_pictures(findings: Findings) -> tuple[Picture, ...]:
@@ -44,41 +47,48 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
                 f"Thin lines: simultaneous intervals; thick: unadjusted. Grey band: {sesoi}.",
             )
         )
-    if main.cells:
-        pictures += [
+    crowded = len(findings.arms) > MOST_ARMS + 1
+    if main.cells and not crowded:
+        pictures.append(
             make_picture(
                 "forest",
                 _forest(main, findings),
                 "Forest plot: each arm's difference to its baseline in each cell.",
                 f"Thin lines: simultaneous intervals; thick: unadjusted. Grey band: {sesoi}. "
                 "The mark at the right of a row is its verdict.",
-            ),
+            )
+        )
+    if main.cells:
+        pictures.append(
             make_picture(
                 "heatmap",
                 heatmap(findings),
                 "Heat map of the mean differences: levels and arms down, cells across.",
                 "Numbers are points, marks are verdicts (none: inconclusive). Rows above the rule, "
                 "where there is one, are means over the arms at that level; they describe, they "
-                "are not tested.",
-            ),
-        ]
+                "are not tested."
+                + (f" The {len(findings.arms)} arms are in the tables." * crowded),
+            )
+        )
+    table, shown = pairs_shown(findings, crowded)
     pictures.append(
         make_picture(
             "pairs",
             plots.paired_lines(
-                paired_table(findings, findings.benchmarks),
-                arms=[info.name for info in findings.arms],
+                table,
+                arms=shown,
                 cells=list(itertools.product(findings.backbones, findings.benchmarks)),
                 label=findings.label,
                 columns=_columns(findings.benchmarks),
             ),
             "Each seed's score in every arm, one panel per cell, with the mean over seeds.",
             "A coloured line is one pair: the same data order, adapter initialisation and batches "
-            "in every arm. Lines that run in parallel are noise that pairing removes.",
+            "in every arm. Lines that run in parallel are noise that pairing removes."
+            + (" Design points are shown by their mean." * crowded),
         )
     )
     retention = findings.retention_comparison
-    if retention is not None and retention.cells:
+    if retention is not None and retention.cells and not crowded:
         pictures.append(
             make_picture(
                 "retention",
@@ -109,6 +119,30 @@ def paired_table(findings: Findings, benchmarks: tuple[str, ...]) -> PairedTable
     )
 
 
+def pairs_shown(findings: Findings, crowded: bool) -> tuple[PairedTable, list[str]]:
+    """What the picture of pairs shows: every arm, or where they are too many the baselines, the
+    mean over each adapter's design points, the reference point, and the controls."""
+    if not crowded:
+        return paired_table(findings, findings.benchmarks), [info.name for info in findings.arms]
+    import pandas as pd
+
+    reference = {axis: levels[0] for axis, levels in findings.axes.items()}
+    kept, frames, shown = findings.results, [findings.results], []
+    for base in (info for info in findings.arms if not info.baseline):
+        mine = [i for i in findings.arms if i.is_mechanism and i.baseline == base.name]
+        name = f"{base.label} + mean of {len(mine)}"
+        points = kept[kept["arm"].isin([info.name for info in mine])]
+        keys = ["backbone", "hp", "seed", "benchmark"]
+        # A mean without one of its arms would be another mean: NaN takes the pair out.
+        mean = points.groupby(keys, sort=False)["score"].agg(lambda s: s.mean(skipna=False))
+        frames.append(mean.reset_index().assign(arm=name))
+        shown += [base.name, name]
+        shown += [info.name for info in mine if dict(info.levels) == reference]
+    shown += [info.name for info in findings.arms if info.control]
+    whole = dataclasses.replace(findings, results=pd.concat(frames, ignore_index=True))
+    return paired_table(whole, findings.benchmarks), shown
+
+
 def heatmap(findings: Findings) -> Figure:
     """Arms x cells with verdict marks; above them, in a factorial, the means of each level."""
     import pandas as pd
@@ -127,7 +161,10 @@ def heatmap(findings: Findings) -> Figure:
         }
     )
     levels = _level_means(findings, deltas)
-    deltas = pd.concat([levels, deltas]) if len(levels) else deltas
+    if len(levels) and len(deltas) > MOST_ARMS:
+        deltas = levels
+    elif len(levels):
+        deltas = pd.concat([levels, deltas])
     return plots.level_heatmap(
         deltas,
         marks.reindex(index=deltas.index, columns=deltas.columns).fillna(""),

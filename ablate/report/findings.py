@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ablate.control_arms import CONTROLS
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ablate.probing.findings import ProbeFindings
+    from ablate.report.panel import Panel
     from stats.result import Comparison
 
 RESULT_KEYS = ("backbone", "arm", "hp", "seed", "benchmark")
 """Columns that identify a row of ``results`` and sort ``results.csv``."""
+
+PAIR = ("backbone", "hp", "seed")
+"""Columns of ``results`` that name a pair, where no more is averaged before inference."""
 
 NEEDED = {
     "results": (*RESULT_KEYS, "run_key", "outcome", "score"),
@@ -41,6 +46,18 @@ class ArmInfo:
     baseline: str
     levels: Mapping[str, str]
 
+    @property
+    def control(self) -> str:
+        """Which control the arm is, "" where it is none; arms' names say it (``ablate.design``)."""
+        _, slash, tail = self.name.rpartition("/")
+        tail = tail.removeprefix("control=")
+        return tail if slash and tail in CONTROLS else ""
+
+    @property
+    def is_mechanism(self) -> bool:
+        """Whether it is a design point: an adapter with the mechanism, and no control."""
+        return bool(self.baseline) and not self.control
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -54,7 +71,9 @@ class Findings:
     score in 0..1, NaN when the run diverged or failed; ``costs`` a row per run; ``items`` a row per
     run x benchmark x item; ``unadapted`` the score of each untrained backbone; ``failures`` a row
     per arm. ``controls`` compares the mechanism with each control arm and is None without any.
-    ``probes`` is None where no run was probed.
+    ``probes`` is None where no run was probed. ``panels`` are further analyses, ``methods``
+    sentences that they contribute to ``methods.md``. ``pair`` names the columns of a pair, the unit
+    of inference.
 
     Raises AblateError when a frame lacks a column it needs.
     """
@@ -82,6 +101,9 @@ class Findings:
     provenance: Mapping[str, str] = field(repr=False)
     controls: Comparison | None = field(default=None, repr=False)
     probes: ProbeFindings | None = field(default=None, repr=False)
+    panels: tuple[Panel, ...] = field(default=(), repr=False)
+    methods: tuple[str, ...] = ()
+    pair: tuple[str, ...] = PAIR
 
     def __post_init__(self) -> None:
         for name, columns in NEEDED.items():

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ablate.control_arms import CONTROLS
 from ablate.report.answer import (
+    MECHANISM,
+    NO_AXES,
+    NO_CONTROLS,
+    NO_PROBES,
+    NO_RETENTION,
+    capital,
     cell_sentences,
     control_sentences,
     failure_sentence,
@@ -19,25 +25,29 @@ from ablate.report.answer import (
     primary_sentences,
     retention_sentences,
 )
+from ablate.report.costs import cost_table, overhead, standing_table
+from ablate.report.methods import spans
+from ablate.report.panel import SECTIONS
 from ablate.report.picture import Picture
 from ablate.report.probes import section as probe_section
-from ablate.report.rows import (
-    ABSENT,
-    Row,
-    cell_tables,
-    count,
-    plain,
-    primary_rows,
-)
+from ablate.report.rows import Row, cell_tables, primary_rows
+from ablate.report.screen import first_screen
+from ablate.report.settle import settle_table, settling
+from ablate.report.tables import failure_table, split_primary
 from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from ablate.report.answer import Sentence
     from ablate.report.findings import Findings
     from stats.result import Comparison
 
 MOST_BROKEN = 30
+MOST_ROWS = 30
+"""Rows of a panel's table that is open at first."""
+MOST_OPEN = 100
+"""Rows of all cells together up to which their tables are open at first."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +64,84 @@ class Bar:
     outer: tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class Group:
+    """Rows of one family with their bars; ``tests`` counts the family."""
+
+    rows: tuple[Row, ...]
+    bars: list[Bar]
+    tests: int
+
+
 def render(findings: Findings, pictures: Sequence[Picture]) -> str:
     """The page as HTML text; names are escaped, pictures are embedded."""
+    retention = findings.retention_comparison
+    spoken = primary_sentences(findings)
+    plan = settling(findings)
+    mechanism, levels = split_primary(findings.main, findings)
+    drawn = bars([mechanism, levels], findings.sesoi)
+    tests = findings.main.families["primary"].n_tests
     context: dict[str, Any] = {
         "f": findings,
-        "primary_sentences": primary_sentences(findings),
-        "control_sentences": control_sentences(findings),
-        "retention_sentences": retention_sentences(findings),
+        "facts": facts(findings),
+        "screen": first_screen(findings),
+        "sections": SECTIONS,
+        "missing": {
+            "mechanism": NO_CONTROLS,
+            "axes": NO_AXES,
+            "cost": NO_RETENTION,
+            "inside": NO_PROBES,
+        },
+        "mechanism": Group(mechanism, drawn[0], tests),
+        "mechanism_sentences": [line for line in spoken if _on_mechanism(line)],
+        "levels": Group(levels, drawn[1], tests),
+        "level_sentences": [line for line in spoken if not _on_mechanism(line)],
+        "main": _cells(findings.main, findings),
+        "cell_sentences": _plain(cell_sentences(findings.main, findings, "arm × cell comparisons")),
         "controls": _controls(findings),
+        "control_sentences": control_sentences(findings),
+        "retention": None if retention is None else _cells(retention, findings),
+        "retention_primary": None if retention is None else _group(retention, findings),
+        "retention_sentences": _plain(retention_sentences(findings)),
+        "costs": cost_table(findings),
+        "overhead": overhead(findings),
+        "standing": standing_table(findings),
+        "settling": plan,
+        "settle_table": settle_table(plan, findings),
         "points": points,
-        "cell_sentences": cell_sentences(findings.main, findings, "arm × cell comparisons"),
-        "families": _families(findings),
         "pictures": {picture.name: picture for picture in pictures},
         "embed": _embed,
-        "failures": findings.failures.to_dict("records"),
+        "failures": failure_table(findings),
         "failure_sentence": failure_sentence(findings),
-        "label": findings.label,
         "broken": _broken(findings),
         "meanings": meanings(findings),
         "marks": MARKS,
-        "standing": _standing(findings),
-        "costs": _costs(findings),
+        "most_rows": MOST_ROWS,
         "estimands": [(effect.name, effect.estimand) for effect in findings.main.primary],
         "level": f"{findings.main.confidence_level * 100:g} %",
         "probes": None if findings.probes is None else probe_section(findings.probes),
-        "runs": int(findings.failures["runs"].sum()),
+        "seeds": spans(findings.seeds),
     }
     return _template().render(context)
+
+
+def facts(findings: Findings) -> str:
+    """The size of the study on one line."""
+    draws = int(findings.results["hp"].nunique())
+    units = f"{len(findings.seeds)} paired seeds"
+    if draws > 1:
+        units = f"{draws} draws of hyperparameters"
+    return " · ".join(
+        (
+            _many(len(findings.arms), "arm"),
+            f"{_many(len(findings.backbones), 'backbone')} × "
+            f"{_many(len(findings.benchmarks), 'benchmark')}",
+            units,
+            _many(int(findings.failures["runs"].sum()), "run"),
+            f"smallest effect of interest {points(findings.sesoi)}",
+            f"α = {findings.alpha:g}",
+        )
+    )
 
 
 def bars(tables: Sequence[Sequence[Row]], sesoi: float) -> list[list[Bar]]:
@@ -128,6 +189,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sentence"] = lambda text: f"{capital(text)}."
     return environment.get_template("report.html")
 
 
@@ -135,36 +197,45 @@ def _embed(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
 
 
-def _families(findings: Findings) -> list[dict[str, Any]]:
-    """What the page shows of each family of cells: the main cells, then retention."""
-    families = []
-    for comparison in _comparisons(findings):
-        primary = primary_rows(comparison, findings)
-        tables = cell_tables(comparison, findings)
-        drawn = bars([table.rows for table in tables], findings.sesoi)
-        families.append(
-            {
-                "tests": sum(bool(row.method) for table in tables for row in table.rows),
-                "primary": primary,
-                "primary_bars": bars([primary], findings.sesoi)[0],
-                "tables": list(zip(tables, drawn, strict=True)),
-            }
-        )
-    return families
+def _many(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _on_mechanism(line: Sentence) -> bool:
+    effect, _ = line
+    return effect is not None and effect.group == MECHANISM
+
+
+def _plain(lines: Sequence[str]) -> list[Sentence]:
+    return [(None, line) for line in lines]
+
+
+def _group(comparison: Comparison, findings: Findings) -> Group:
+    """The whole primary family of a comparison."""
+    rows = primary_rows(comparison, findings)
+    return Group(rows, bars([rows], findings.sesoi)[0], comparison.families["primary"].n_tests)
+
+
+def _cells(comparison: Comparison, findings: Findings) -> dict[str, Any]:
+    """The tables of a family of cells; many rows are folded at first."""
+    tables = cell_tables(comparison, findings)
+    drawn = bars([table.rows for table in tables], findings.sesoi)
+    rows = [row for table in tables for row in table.rows]
+    return {
+        "tests": sum(bool(row.method) for row in rows),
+        "tables": list(zip(tables, drawn, strict=True)),
+        "folded": len(rows) > MOST_OPEN,
+    }
 
 
 def _controls(findings: Findings) -> dict[str, Any] | None:
     """The family of the mechanism against its controls, and what each control is."""
     if findings.controls is None:
         return None
-    rows = primary_rows(findings.controls, findings)
+    group = _group(findings.controls, findings)
     known = [(name, control.help) for name, control in CONTROLS.items()]
-    used = " ".join(row.label for row in rows)
-    return {
-        "rows": rows,
-        "bars": bars([rows], findings.sesoi)[0],
-        "what": [(name, text) for name, text in known if name in used],
-    }
+    used = " ".join(row.label for row in group.rows)
+    return vars(group) | {"what": [(name, text) for name, text in known if name in used]}
 
 
 def _comparisons(findings: Findings) -> list[Comparison]:
@@ -189,62 +260,3 @@ def _broken(findings: Findings) -> dict[str, Any]:
             lines.setdefault(run, []).append(lost.cell.get("benchmark", "all"))
     listed = [f"{run}: {', '.join(where)}" for run, where in lines.items()]
     return {"lines": listed[:MOST_BROKEN], "more": max(0, len(listed) - MOST_BROKEN)}
-
-
-def _standing(findings: Findings) -> list[dict[str, str]]:
-    """Where each cell stands: unadapted and baseline scores, so that room can be judged."""
-    before = {
-        (row["backbone"], row["benchmark"]): row["score"]
-        for row in findings.unadapted.to_dict("records")
-    }
-    baselines = {info.name for info in findings.arms if not info.baseline}
-    after = findings.results[findings.results["arm"].isin(baselines)]
-    grouped = after.groupby(["backbone", "arm", "benchmark"], sort=False)["score"]
-    scores = {key: (group.mean() * 100, group.std() * 100) for key, group in grouped}
-    lines = []
-    for backbone in findings.backbones:
-        for benchmark in (*findings.benchmarks, *findings.retention):
-            for info in (info for info in findings.arms if info.name in baselines):
-                mean, sd = scores.get((backbone, info.name, benchmark), (math.nan, math.nan))
-                lines.append(
-                    {
-                        "cell": f"{backbone} × {benchmark}",
-                        "arm": info.label,
-                        "before": plain(before.get((backbone, benchmark), math.nan) * 100),
-                        "after": plain(mean),
-                        "sd": plain(sd),
-                    }
-                )
-    return lines
-
-
-def _costs(findings: Findings) -> list[dict[str, str]]:
-    """What a run of each arm cost: medians of seconds and memory, trainable parameters."""
-    frame = findings.costs
-    lines = []
-    for info in findings.arms:
-        mine = frame[frame["arm"] == info.name]
-        if mine.empty:
-            continue
-        lines.append(
-            {
-                "arm": info.label,
-                "runs": count(len(mine)),
-                "train": _median(mine, "train_seconds", 1),
-                "peak": _median(mine, "peak_mb", 0),
-                "adapter": _range(mine, "adapter_parameters"),
-                "block": _range(mine, "block_parameters"),
-            }
-        )
-    return lines
-
-
-def _median(frame: Any, column: str, digits: int) -> str:
-    return plain(float(frame[column].median()), digits) if column in frame else ABSENT
-
-
-def _range(frame: Any, column: str) -> str:
-    if column not in frame or frame[column].isna().all():
-        return ABSENT
-    low, high = frame[column].min(), frame[column].max()
-    return count(low) if low == high else f"{count(low)} to {count(high)}"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ablate.report.answer import counts
 from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class CellTable:
     title: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @property
+    def counts(self) -> str:
+        """How often each verdict fell, for a table that is folded."""
+        return counts(row.effect for row in self.rows)
 
 
 def signed(value: float, digits: int = 2) -> str:

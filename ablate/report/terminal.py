@@ -1,13 +1,17 @@
-"""The significance report as it is printed: primary family first, then a table per cell."""
+"""The significance report as it is printed: an answer per question, then a section for each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ablate.console import WIDTH
 from ablate.probing.answer import caption, sentences
 from ablate.report.answer import (
+    NO_AXES,
+    NO_CONTROLS,
+    NO_PROBES,
+    NO_RETENTION,
     caveats,
     cell_sentences,
     control_sentences,
@@ -15,9 +19,13 @@ from ablate.report.answer import (
     primary_sentences,
     retention_sentences,
 )
-from ablate.report.probes import TITLE
+from ablate.report.costs import overhead
+from ablate.report.panel import SECTIONS
 from ablate.report.probes import heading as probe_heading
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
+from ablate.report.screen import first_screen
+from ablate.report.settle import settle_table, settling
+from ablate.report.tables import split_primary
 from stats.figures.comparison import MARKS
 
 if TYPE_CHECKING:
@@ -25,11 +33,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ablate.probing.findings import ProbeFindings
+    from ablate.report.answer import Sentence
     from ablate.report.findings import Findings
+    from ablate.report.panel import Panel
+    from stats.report.section import Table as TextTable
     from stats.result import Comparison
 
 MAX_T = "max-T"
 """The usual correction; tables only name the method of rows that had another."""
+MOST_ROWS = 100
+"""Rows of all cells together that are printed; more are counted, cell by cell."""
+LONGEST = 40
+"""Rows of a panel's table that are printed."""
 
 
 def terminal_report(findings: Findings) -> Group:
@@ -45,20 +60,54 @@ def terminal_report(findings: Findings) -> Group:
         parts.append(Text(findings.question))
     parts += [Text(f"! {line}", style="dark_orange3") for line in caveats(findings)]
     parts += [*_heading("Answer"), _answer(findings)]
-    parts += _primary("Primary family, averaged over cells", findings.main, findings)
-    parts += _cells("Per cell", findings.main, findings)
-    if findings.controls is not None:
-        parts += _primary("Mechanism against its controls", findings.controls, findings)
-    retention = findings.retention_comparison
-    if retention is not None:
-        parts += _primary("Retention, a family of its own", retention, findings)
-        parts += _cells("Retention per cell", retention, findings)
-    parts += _probes(findings)
-    parts += _failures(findings)
+    own = {
+        "real": _real,
+        "mechanism": _mechanism,
+        "axes": _axes,
+        "cost": _cost,
+        "inside": _probes,
+        "settle": _settle,
+    }
+    for key, title in SECTIONS.items():
+        parts += _heading(title)
+        parts += own[key](findings)
+        for panel in findings.panels:
+            if panel.section == key:
+                parts += panel_parts(panel)
     if findings.notes:
         parts += _heading("Notes")
         parts += [Text(note) for note in findings.notes]
     return Group(*parts)
+
+
+def panel_parts(panel: Panel) -> list[Any]:
+    """A panel as it is printed: its sentences, its tables, its notes."""
+    from rich.text import Text
+
+    parts: list[Any] = [Text(""), Text(panel.title, style="bold")]
+    if panel.headline:
+        mark = MARKS[panel.verdict] if panel.verdict is not None else ""
+        parts.append(_marked([(mark, panel.headline)]))
+    parts += [Text(line) for line in panel.sentences]
+    for table in panel.tables:
+        parts += text_table(table)
+    return [*parts, *(Text(note, style="dim") for note in panel.notes)]
+
+
+def text_table(table: TextTable) -> list[Any]:
+    """A table of texts with its title and note; a long one is cut and says so."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    for name, left in zip(table.head, table.left, strict=True):
+        shown.add_column(Text(name), justify="left" if left else "right", overflow="fold")
+    for row in table.rows[:LONGEST]:
+        shown.add_row(*(Text(cell) for cell in row))
+    parts: list[Any] = [Text(""), Text(table.title, style="italic"), shown]
+    if len(table.rows) > LONGEST:
+        parts.append(Text(f"And {len(table.rows) - LONGEST} more rows: see the page."))
+    return [*parts, Text(table.note, style="dim")] if table.note else parts
 
 
 def _heading(title: str) -> list[Any]:
@@ -75,22 +124,116 @@ def _answer(findings: Findings) -> Table:
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.width = WIDTH
     grid.add_column(width=2, no_wrap=True)
+    grid.add_column(width=22)
     grid.add_column()
-    for effect, sentence in primary_sentences(findings):
-        mark = MARKS[effect.verdict] if effect is not None else ""
-        grid.add_row(Text(mark, style="bold"), Text(sentence))
-    others = cell_sentences(findings.main, findings, "arm × cell comparisons")
-    others += control_sentences(findings)
-    others += retention_sentences(findings)
-    for sentence in (*others, failure_sentence(findings)):
-        grid.add_row("", Text(sentence))
+    for line in first_screen(findings):
+        mark = MARKS[line.verdict] if line.verdict is not None else ""
+        text = Text(f"{line.word}. " if line.word else "", style="bold")
+        text.append(line.text, style="not bold")
+        if line.command:
+            text.append(f"\nNext: {line.command}", style="not bold dim")
+        grid.add_row(Text(mark, style="bold"), Text(line.question), text)
     return grid
 
 
-def _primary(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
+def _marked(lines: Iterable[tuple[str, str]]) -> Table:
+    """Sentences with the mark of their verdict before them."""
+    from rich.table import Table
     from rich.text import Text
 
-    rows = primary_rows(comparison, findings)
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.width = WIDTH
+    grid.add_column(width=2, no_wrap=True)
+    grid.add_column()
+    for mark, sentence in lines:
+        grid.add_row(Text(mark, style="bold"), Text(sentence))
+    return grid
+
+
+def _spoken(lines: Iterable[Sentence]) -> Table:
+    return _marked((MARKS[e.verdict] if e is not None else "", text) for e, text in lines)
+
+
+def _real(findings: Findings) -> list[Any]:
+    rows, _ = split_primary(findings.main, findings)
+    lines: list[Sentence] = [
+        (None, line) for line in cell_sentences(findings.main, findings, "arm × cell comparisons")
+    ]
+    return [
+        _spoken([*lines, (None, failure_sentence(findings))]),
+        *_primary("The mechanism, averaged over cells", findings.main, rows),
+        *_cells("Per cell", findings.main, findings),
+        *_failures(findings),
+    ]
+
+
+def _mechanism(findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    if findings.controls is None:
+        return [Text(NO_CONTROLS)]
+    rows = primary_rows(findings.controls, findings)
+    return [
+        _spoken(control_sentences(findings)),
+        *_primary("The mechanism against its controls", findings.controls, rows),
+    ]
+
+
+def _axes(findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    _, rows = split_primary(findings.main, findings)
+    if not rows:
+        return [Text(NO_AXES)]
+    names = {row.effect.name for row in rows}
+    lines = [
+        (effect, text)
+        for effect, text in primary_sentences(findings)
+        if effect is None or effect.name in names
+    ]
+    return [
+        _spoken(lines),
+        *_primary("Level contrasts, averaged over cells", findings.main, rows),
+    ]
+
+
+def _cost(findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    more = overhead(findings)
+    told = [Text(more)] if more else []
+    retention = findings.retention_comparison
+    if retention is None:
+        return [Text(NO_RETENTION), *told]
+    lines: list[Sentence] = [(None, line) for line in retention_sentences(findings)]
+    rows = primary_rows(retention, findings)
+    return [
+        _spoken(lines),
+        *told,
+        *_primary("Retention, a family of its own", retention, rows),
+        *_cells("Retention per cell", retention, findings),
+    ]
+
+
+def _settle(findings: Findings) -> list[Any]:
+    from rich.text import Text
+
+    plan = settling(findings)
+    table = settle_table(plan, findings)
+    parts: list[Any] = [Text(plan.sentence)]
+    if plan.warning:
+        parts.append(Text(f"! {plan.warning}", style="dark_orange3"))
+    if table is not None:
+        parts += text_table(table)
+    if plan.steps:
+        parts.append(Text(""))
+        parts.append(_marked(("→", f"{step.why}\n{step.command}") for step in plan.steps))
+    return parts
+
+
+def _primary(title: str, comparison: Comparison, rows: Sequence[Row]) -> list[Any]:
+    from rich.text import Text
+
     if not rows:
         return []
     table = _table(("contrast", "diff.", "simultaneous CI", "p t", "p adj", "n", "verdict"), rows)
@@ -105,8 +248,12 @@ def _primary(title: str, comparison: Comparison, findings: Findings) -> list[Any
             f"{row.mark:<2} {row.verdict}",
             style=_style(row),
         )
-    foot = f"{comparison.units} · p adj: {_method_text(rows)} · n: pairs (lost ones in brackets)"
-    return [*_heading(title), table, Text(foot, style="dim")]
+    tests = comparison.families["primary"].n_tests
+    foot = (
+        f"{comparison.units} · p adj: {_method_text(rows, tests)} · n: pairs (lost ones in "
+        "brackets)"
+    )
+    return [Text(""), Text(title, style="bold"), table, Text(foot, style="dim")]
 
 
 def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
@@ -116,13 +263,17 @@ def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
     rows = [row for table in tables for row in table.rows]
     if not rows:
         return []
-    parts: list[Any] = _heading(title)
+    parts: list[Any] = [Text(""), Text(title, style="bold italic")]
+    if len(rows) > MOST_ROWS:
+        parts += [Text(f"{table.title}: {table.counts}") for table in tables]
+        return [*parts, Text("Row by row: the page, or report.json.", style="dim")]
     for table in tables:
         parts += [Text(table.title, style="bold"), _cell_table(table, rows)]
         parts += [*(Text(note, style="dim") for note in table.notes), Text("")]
     foot = (
         f"{comparison.units} · [ ]: {comparison.confidence_level * 100:g} % CI of the paired t, "
-        f"unadjusted · p flip: exact sign flip · p adj: {_method_text(rows)}"
+        f"unadjusted · p flip: exact sign flip · p adj: "
+        f"{_method_text(rows, sum(bool(row.method) for row in rows))}"
     )
     return [*parts, Text(foot, style="dim")]
 
@@ -154,12 +305,14 @@ def _cell_table(cell: CellTable, rows: Sequence[Row]) -> Table:
 
 
 def _probes(findings: Findings) -> list[Any]:
-    """What the insides of the trained runs say; nothing where none was probed."""
+    """What the insides of the trained runs say."""
+    from rich.text import Text
+
     if findings.probes is None:
-        return []
+        return [Text(NO_PROBES)]
     names = [summary.arm for summary in findings.probes.summaries]
     foot = "More: the HTML page and probes.csv."
-    return [*_heading(TITLE), *probe_parts(findings.probes, names, foot)]
+    return probe_parts(findings.probes, names, foot)
 
 
 def probe_parts(probes: ProbeFindings, arms: Sequence[str], foot: str = "") -> list[Any]:
@@ -193,19 +346,20 @@ def _failures(findings: Findings) -> list[Any]:
         for row in findings.failures.to_dict("records")
         if row["done"] < row["runs"]
     ]
-    return [*_heading("Failures"), *(Text(line) for line in lines)] if lines else []
+    head = [Text(""), Text("Failures", style="bold")]
+    return [*head, *(Text(line) for line in lines)] if lines else []
 
 
 def _adjusted(row: Row) -> str:
     return row.p_adjusted + (f" {row.method[0]}" if row.method not in ("", MAX_T) else "")
 
 
-def _method_text(rows: Sequence[Row]) -> str:
+def _method_text(rows: Sequence[Row], tests: int) -> str:
     """``max-T over 72 tests``, and what the letters behind other p-values stand for."""
     used = [method for method in methods(rows).split(", ") if method != MAX_T]
     letters = "".join(f", {method[0]}: {method}" for method in used if method != "none")
     main = f"{MAX_T} " if len(used) < len(methods(rows).split(", ")) else ""
-    return f"{main}over {sum(bool(row.method) for row in rows)} tests{letters}"
+    return f"{main}over {tests} tests{letters}"
 
 
 def _table(

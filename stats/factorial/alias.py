@@ -107,11 +107,24 @@ def alias(
     if not terms:
         raise StatsError("no terms are asked for", place="terms", hint='e.g. ["mixer", "scope"]')
     model = code(design, terms, levels)
-    refuse_aliased(model)
     left_out = code(design, _left_out(design, model, against), levels)
-    mean = np.ones((len(design), 1))
+    return alias_of(model, left_out, _resolution(design, levels))
+
+
+def alias_of(
+    model: Sequence[Coded], left_out: Sequence[Coded], resolution: int | None = None
+) -> AliasTable:
+    """The alias table of columns that are coded already, about the mean.
+
+    For codings that labels cannot give, such as a factor that acts at some design points only and
+    is 0 at the others. ``resolution`` is passed on to the table. Raises StatsError when a term of
+    the model cannot be told apart from others.
+    """
+    refuse_aliased(model)
+    n_runs = model[0].columns.shape[0]
+    mean = np.ones((n_runs, 1))
     x1 = np.column_stack([mean, *(term.columns for term in model)])
-    x2 = np.column_stack([np.empty((len(design), 0)), *(term.columns for term in left_out)])
+    x2 = np.column_stack([np.empty((n_runs, 0)), *(term.columns for term in left_out)])
     matrix = np.linalg.lstsq(x1, x2, rcond=None)[0]
     matrix[np.abs(matrix) < _NONE] = 0.0
     rows, start = [], 1
@@ -136,8 +149,8 @@ def alias(
         matrix=matrix,
         columns=("mean", *(name for term in model for name in term.names)),
         others=tuple(name for term in left_out for name in term.names),
-        n_runs=len(design),
-        resolution=_resolution(design, levels),
+        n_runs=n_runs,
+        resolution=resolution,
     )
 
 

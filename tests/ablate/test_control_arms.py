@@ -48,7 +48,8 @@ def layers(made):
 
 def test_every_control_is_an_arm_of_every_adapter(plan):
     found = {(arm.adapter, arm.control) for arm in plan.design.arms if arm.control}
-    assert found == set(itertools.product(ADAPTERS, CONTROLS))
+    one_for_all = set(itertools.product(ADAPTERS[1:], ["side"]))
+    assert found == set(itertools.product(ADAPTERS, CONTROLS)) - one_for_all
     keys = [run.key for run in plan.runs]
     assert len(set(keys)) == len(keys)
     for arm in plan.design.arms:
@@ -58,6 +59,10 @@ def test_every_control_is_an_arm_of_every_adapter(plan):
             assert (arm.point is not None) == CONTROLS[arm.control].has_block
     compared = {name for contrast in plan.design.secondary for name in contrast.weights}
     assert not compared & {arm.name for arm in plan.design.arms if arm.control}
+    tested = {name for contrast in plan.design.controls for name in contrast.weights}
+    checks = {arm.name for arm in plan.design.arms if arm.control in ("side", "same")}
+    assert len(checks) == 4
+    assert not tested & checks
     for contrast in plan.design.controls:
         assert sorted(contrast.weights.values()) == [-1, 1]
         against = min(contrast.weights, key=lambda name: contrast.weights[name])
@@ -130,7 +135,9 @@ def test_every_control_trains_and_is_scored(plan, control):
     result = execute_one(spec_of(plan, "lora", control))
     assert result.outcome == "done", result.reason
     assert result.scores[0].n_items == 30
-    assert (result.cost.block_parameters > 0) == CONTROLS[control].has_block
+    trains = CONTROLS[control].has_block and control != "same"
+    assert (result.cost.block_parameters > 0) == trains
+    assert (result.cost.adapter_parameters > 0) == (control != "side")
 
 
 def test_prompt_conditioning_trains_and_is_scored(toys):

@@ -132,7 +132,7 @@ def test_a_newer_schema_is_refused(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET value = '99'")
     db.close()
-    with pytest.raises(AblateError, match="has schema 99, this version knows up to 2"):
+    with pytest.raises(AblateError, match="has schema 99, this version knows up to 3"):
         open_ledger(path)
 
 

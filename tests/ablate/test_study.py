@@ -1,9 +1,10 @@
 import pytest
 
 from ablate.errors import AblateError
+from ablate.keys import KEYS
 from ablate.options import read_arguments
 from ablate.parse import read_overrides
-from ablate.study import KEYS, load_study, shipped_studies
+from ablate.study import load_study, shipped_studies
 
 
 def study(*arguments, name="default"):

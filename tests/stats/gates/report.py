@@ -43,10 +43,10 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def text_table(outcomes: Sequence[Outcome]) -> str:
+def text_table(outcomes: Sequence[Outcome], head: Sequence[str] = HEAD) -> str:
     """One row per gate, at most 100 columns wide, long claims on several lines; what fails last."""
     lines = []
-    for row in [HEAD, *map(_cells, outcomes)]:
+    for row in [head, *map(_cells, outcomes)]:
         parts = [textwrap.wrap(text, width) for text, width in zip(row, _WIDTHS, strict=True)]
         for line in zip_longest(*parts, fillvalue=""):
             texts = [
@@ -73,23 +73,32 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
         f"{chance:.0%} of such tables show a failure: another `--seed` tells. `python -m "
         "tests.stats.gates` prints the table; the tests run it with fewer replicates.",
         "",
-        f"| {' | '.join(HEAD)} |",
-        f"|{'---|' * len(HEAD)}",
-        *(f"| {' | '.join(_cells(o))} |" for o in outcomes),
+        *rows(outcomes),
     ]
     return "\n".join(lines)
 
 
-def write(path: Path, text: str) -> None:
+def rows(outcomes: Sequence[Outcome], head: Sequence[str] = HEAD) -> list[str]:
+    """The lines of the Markdown table."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(_cells(o))} |" for o in outcomes),
+    ]
+
+
+def write(
+    path: Path, text: str, begin: str = BEGIN, end: str = END, heading: str = HEADING
+) -> None:
     """Replace what stands between the marker lines, or add them under a heading at the end.
 
     Raises ValueError where one marker is there without the other, or one is there twice.
     """
     page = path.read_text(encoding="utf-8")
-    found = page.count(BEGIN), page.count(END)
+    found = page.count(begin), page.count(end)
     if found == (0, 0):
-        page = f"{page.rstrip()}\n\n{HEADING}\n{BEGIN}\n{END}\n"
-    elif found != (1, 1) or page.index(END) < page.index(BEGIN):
-        raise ValueError(f"{path}: the markers {BEGIN} and {END} must be there once, in order")
-    before, after = page.index(BEGIN) + len(BEGIN), page.index(END)
+        page = f"{page.rstrip()}\n\n{heading}\n{begin}\n{end}\n"
+    elif found != (1, 1) or page.index(end) < page.index(begin):
+        raise ValueError(f"{path}: the markers {begin} and {end} must be there once, in order")
+    before, after = page.index(begin) + len(begin), page.index(end)
     path.write_text(f"{page[:before]}\n{text}\n{page[after:]}", encoding="utf-8")

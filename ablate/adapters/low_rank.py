@@ -1,67 +1,17 @@
-"""The adapters that arms compare, as a registry of builders of unmodified PEFT configurations."""
+"""Adapters that add a low-rank update to linear layers: lora, dora, rslora."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate.errors import AblateError, nearest
+from ablate.adapters.registry import register_adapter
 from ablate.spec import Hp
 
 if TYPE_CHECKING:
     from peft import PeftConfig
-
-Builder = Callable[[Hp, Sequence[str]], "PeftConfig"]
-RankedBuilder = Callable[[Hp, Sequence[str], Mapping[str, int]], "PeftConfig"]
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """A registered adapter: its recipe version enters the identity of runs.
-
-    ``ranked`` builds it with another rank for some modules (by full name), the scaling of each
-    kept; None for an adapter without ranks.
-    """
-
-    name: str
-    recipe: int
-    build: Builder
-    help: str
-    ranked: RankedBuilder | None = None
-
-
-ADAPTERS: dict[str, Adapter] = {}
-
-
-def register_adapter(
-    name: str, *, recipe: int, help: str, ranked: RankedBuilder | None = None
-) -> Callable[[Builder], Builder]:
-    """Add an adapter: a function of (hp, target modules) that returns a PEFT configuration.
-
-    Args:
-        name: how studies name it.
-        recipe: raise it when the builder's result changes, so that old runs are not reused.
-        help: one line for people.
-        ranked: see :class:`Adapter`; the control ``matched`` needs it.
-    """
-
-    def add(build: Builder) -> Builder:
-        ADAPTERS[name] = Adapter(name, recipe, build, help, ranked)
-        return build
-
-    return add
-
-
-def find_adapter(name: str, place: str = "adapters") -> Adapter:
-    """The adapter ``name``, or an error naming the nearest one."""
-    if name not in ADAPTERS:
-        raise AblateError(
-            f"unknown adapter {name!r}", place=place, value=name, hint=nearest(name, ADAPTERS)
-        )
-    return ADAPTERS[name]
 
 
 def _lora(

@@ -10,18 +10,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ablate.control_arms import CONTROLS
+from ablate.design.points import points, reference_point
 from ablate.errors import AblateError
 from ablate.spec import UNADAPTED, Backbone, Block
-from ablate.study import ONE_AT_A_TIME, Study
 from stats.contrast import Contrast, versus
 from talan.axes import AXES, Level
 from talan.config import TalanConfig, canonical, recipes
 from talan.errors import TalanError
 
+if TYPE_CHECKING:
+    from ablate.study import BlockSettings, Study
+
 Point = Mapping[str, Level]
 """One level for each of the six axes."""
+
+SIDE = "side"
+"""The control in which no adapter acts, so that one arm stands for all adapters."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +79,13 @@ class Design:
     notes: tuple[str, ...]
 
 
-def points(study: Study) -> list[Point]:
-    """The design points: the crossing of the varied axes, or each axis varied in turn."""
-    if study.design == ONE_AT_A_TIME:
-        centre = reference_point(study)
-        others = [
-            {**centre, axis: level} for axis in study.axes for level in study.levels[axis][1:]
-        ]
-        return [centre, *others]
-    grid = itertools.product(*(study.levels[axis] for axis in study.axes))
-    return [dict(study.at) | dict(zip(study.axes, levels, strict=True)) for levels in grid]
-
-
-def block_at(study: Study, point: Point, backbone: Backbone, control: str | None = None) -> Block:
+def block_at(
+    study: Study,
+    point: Point,
+    backbone: Backbone,
+    control: str | None = None,
+    settings: BlockSettings | None = None,
+) -> Block:
     """The block of a design point on a backbone, in the canonical form that identity uses.
 
     Args:
@@ -92,16 +93,18 @@ def block_at(study: Study, point: Point, backbone: Backbone, control: str | None
         point: its levels.
         backbone: where it is attached.
         control: one of talan's controls, or None for the mechanism.
+        settings: the block's settings of a draw, in place of the study's own.
 
     Raises:
         AblateError: the point does not exist there (a layer beyond the last, for example).
     """
+    settings = settings or study.block
     try:
         config = canonical(
             TalanConfig(
                 **{axis: point[axis] for axis in AXES},  # type: ignore[arg-type]
-                conditioning=study.block.conditioning,
-                width=study.block.width,
+                conditioning=settings.conditioning,
+                width=settings.width,
                 control=control,
             ),
             backbone.n_layers,
@@ -123,7 +126,7 @@ def block_at(study: Study, point: Point, backbone: Backbone, control: str | None
         gradient_scale=config.gradient_scale,
         conditioning=config.conditioning,
         width=config.width,
-        lr_multiplier=study.block.lr_multiplier,
+        lr_multiplier=settings.lr_multiplier,
         control=config.control,
         recipes=tuple(sorted(recipes(config).items())),
     )
@@ -154,7 +157,11 @@ def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
     for adapter in study.adapters:
         arms.append(Arm(adapter, adapter, adapter, None))
         arms += [arm_at(study, adapter, point) for point in kept.values()]
-        arms += [control_arm(study, adapter, control) for control in study.controls]
+        arms += [
+            control_arm(study, adapter, control)
+            for control in study.controls
+            if control != SIDE or adapter == study.adapters[0]
+        ]
     return Design(
         arms=tuple(arms),
         primary=tuple(primary_family(study, stands_for)),
@@ -166,7 +173,7 @@ def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
                 "control",
             )
             for arm in arms
-            if arm.control
+            if arm.control and CONTROLS[arm.control].compared
         ),
         notes=tuple(notes),
     )
@@ -181,30 +188,30 @@ def label(study: Study, point: Point) -> str:
     """The varied levels of a point for people: ``early · 4``, or one ``axis=level`` where each
     axis is varied in turn."""
     texts = {axis: AXES[axis].text(point[axis]) for axis in study.axes}
-    if study.design == ONE_AT_A_TIME:
+    if study.design == "one-at-a-time":
         moved = [axis for axis in study.axes if point[axis] != study.levels[axis][0]]
         return f"{moved[0]}={texts[moved[0]]}" if moved else "default point"
-    return " · ".join(texts.values())
+    return " · ".join(texts.values()) or "talan"
 
 
 def arm_at(study: Study, adapter: str, point: Point) -> Arm:
     """The arm of an adapter with the block at a point."""
     levels = "/".join(f"{axis}={AXES[axis].text(point[axis])}" for axis in study.axes)
-    prefix = f"{adapter} + " if len(study.adapters) > 1 else ""
-    return Arm(f"{adapter}+talan/{levels}", prefix + label(study, point), adapter, point)
-
-
-def reference_point(study: Study) -> Point:
-    """The varied axes at their reference levels: the first point of every design."""
-    return dict(study.at) | {axis: study.levels[axis][0] for axis in study.axes}
+    prefix = f"{adapter} + " if len(study.adapters) > 1 or not study.axes else ""
+    name = f"{adapter}+talan/{levels}" if levels else f"{adapter}+talan"
+    return Arm(name, prefix + label(study, point), adapter, point)
 
 
 def control_arm(study: Study, adapter: str, control: str) -> Arm:
     """A control of an adapter: at the reference point if it has a block, else without one."""
-    prefix = f"{adapter} + " if len(study.adapters) > 1 else ""
-    has_block = CONTROLS[control].has_block
-    name = f"{adapter}+talan/control={control}" if has_block else f"{adapter}/{control}"
-    point = reference_point(study) if has_block else None
+    kind = CONTROLS[control]
+    prefix = f"{adapter} + " if len(study.adapters) > 1 or not study.axes else ""
+    point = dict(reference_point(study)) if kind.has_block else None
+    if point is not None and kind.scope:
+        point["scope"] = kind.scope
+    if control == SIDE:
+        return Arm("talan/control=side", "side path alone", adapter, point, control)
+    name = f"{adapter}+talan/control={control}" if kind.has_block else f"{adapter}/{control}"
     return Arm(name, f"{prefix}{control}", adapter, point, control)
 
 
@@ -240,7 +247,7 @@ def _level_contrast(
     reference: Level,
 ) -> dict[str, float]:
     def others_at_reference(point: Point) -> bool:
-        return study.design != ONE_AT_A_TIME or all(
+        return study.design != "one-at-a-time" or all(
             point[other] == study.levels[other][0] for other in study.axes if other != axis
         )
 

@@ -1,0 +1,13 @@
+"""Full fine-tuning, as the arm that has no adapter at all."""
+
+from ablate.adapters.registry import ADAPTERS, Adapter
+
+ADAPTERS["full"] = Adapter(
+    "full",
+    recipe=1,
+    build=None,
+    help="every weight of the backbone trains, there is no adapter; no rank, alpha, dropout",
+    rank="",
+    trainable_below=True,
+)
+"""It starts from the backbone's weights, so that arms and seeds start alike."""

@@ -1,0 +1,128 @@
+"""The rates that docs quote on factorials: ``python -m tests.stats.factorial.rates`` (3 minutes).
+
+The tests of this folder hold the same procedures to binomial bands with fewer repeats. Everything
+is simulated from the scores of runs; contrasts are taken by matrix products for speed, and
+``test_two_gates`` checks that they are ``two_gates``' own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from stats.factorial.heterogeneity import vector_test
+from stats.factorial.wilks import welch
+from stats.family import holm
+from tests.stats.factorial.designs import contrasts, design, scores
+
+ALPHA_MAINS, ALPHA_INTERACTIONS = 0.04, 0.01
+
+
+def weights() -> tuple[np.ndarray, np.ndarray]:
+    """The contrasts' weights on the design points: (6, 32) and (15, 32)."""
+    points = design()
+    mains, interactions = contrasts(points)
+
+    def rows(given: list) -> np.ndarray:
+        return np.array([[c.weights.get(arm, 0.0) for arm in points.index] for c in given])
+
+    return rows(mains), rows(interactions)
+
+
+def p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The deciding p of each contrast (rows) from scores (arms, backbones, pairs, benchmarks)."""
+    d = np.tensordot(rows, y[:-1].mean(axis=3), axes=1)  # (contrasts, backbones, pairs)
+    n, shares = d.shape[2], d.var(axis=2, ddof=1) / d.shape[2]
+    t = d.mean(axis=(1, 2)) * d.shape[1] / np.sqrt(shares.sum(axis=1))
+    df = shares.sum(axis=1) ** 2 / (shares**2 / (n - 1)).sum(axis=1)
+    return np.asarray(2 * scipy.stats.t.sf(np.abs(t), df))
+
+
+def pooled_p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The same contrasts against the pooled pair x arm error."""
+    z = y[:-1].mean(axis=3)
+    left = z - z.mean(axis=0) - z.mean(axis=2, keepdims=True) + z.mean(axis=(0, 2), keepdims=True)
+    arms, groups, n = z.shape
+    df = groups * (n - 1) * (arms - 1)
+    se = np.sqrt((left**2).sum() / df * (rows**2).sum(axis=1) / n / groups)
+    return 2 * scipy.stats.t.sf(np.abs(rows @ z.mean(axis=(1, 2)) / se), df)
+
+
+def independent_p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mutant: every pair x benchmark as an independent value."""
+    d = np.tensordot(rows, y[:-1], axes=1)
+    return scipy.stats.ttest_1samp(d.reshape(len(rows), -1), 0, axis=1).pvalue
+
+
+def gates(repeats: int, **options: Any) -> dict[str, tuple[float, float]]:
+    """Any false rejection among mains and among interactions, by error term."""
+    rng = np.random.default_rng(0)
+    points, (mains, interactions) = design(), weights()
+    found = {"own error": [0, 0], "pooled error": [0, 0], "runs x benchmarks": [0, 0]}
+    for _ in range(repeats):
+        y = scores(points, rng, **options)
+        for name, how in zip(found, (p_values, pooled_p_values, independent_p_values), strict=True):
+            found[name][0] += holm(how(y, mains)).min() <= ALPHA_MAINS
+            found[name][1] += holm(how(y, interactions)).min() <= ALPHA_INTERACTIONS
+    return {name: (a / repeats, b / repeats) for name, (a, b) in found.items()}
+
+
+def places(
+    repeats: int, *, pairs: int, backbones: int, benchmarks: int, effect: float = 0.0
+) -> dict[str, float]:
+    """Rejections at .05 of one contrast's tests of heterogeneity; benchmarks correlate to .7.
+
+    ``effect`` is added on the first benchmark, in SDs of the contrast's noise there. "T2" and
+    "Bonferroni" are the two tests over benchmarks, whatever the number of pairs.
+    """
+    rng = np.random.default_rng(0)
+    found = dict.fromkeys(("backbones", "benchmarks", "both", "T2", "Bonferroni"), 0.0)
+    every = np.full((1, backbones), 1 / backbones)
+    steps = np.diff(np.eye(backbones), axis=0)
+    for _ in range(repeats):
+        v = np.sqrt(0.7) * rng.normal(size=(backbones, pairs, 1))
+        v = v + np.sqrt(0.3) * rng.normal(size=(backbones, pairs, benchmarks))
+        v[:, :, 0] += effect
+        groups = list(v)
+        found["backbones"] += welch([x.mean(axis=1) for x in groups]).p <= 0.05
+        found["benchmarks"] += vector_test(groups, every)[1].p <= 0.05
+        found["both"] += vector_test(groups, steps)[1].p <= 0.05
+        found["T2"] += vector_test(groups, every, by_vector=True)[1].p <= 0.05
+        found["Bonferroni"] += vector_test(groups, every, by_vector=False)[1].p <= 0.05
+    return {name: count / repeats for name, count in found.items()}
+
+
+def power(repeats: int, effect: float) -> float:
+    """How often a main effect of so many SDs of a run's noise is found, 2 x 6 pairs."""
+    rng = np.random.default_rng(0)
+    points, (mains, _) = design(), weights()
+    hits = 0
+    for _ in range(repeats):
+        y = scores(points, rng, effects={"A": effect})
+        hits += holm(p_values(y, mains))[0] <= ALPHA_MAINS
+    return hits / repeats
+
+
+if __name__ == "__main__":
+    print("any false rejection, mains at .04 and interactions at .01 (2 backbones x 6 pairs)")
+    for label, options in (
+        ("benchmarks correlated .7", {}),
+        ("benchmarks correlated .95", {"correlation": 0.95}),
+        ("an SD of 1 between pairs in the effect of A", {"luck": {"A": 1.0}}),
+        ("3 pairs a backbone", {"pairs": 3}),
+    ):
+        for name, (mains, interactions) in gates(4000, **options).items():
+            print(f"  {label}, {name:17}: {mains:.4f}, {interactions:.4f}")
+    print("power for a main effect, in SDs of a run's noise")
+    for effect in (0.3, 0.4, 0.5):
+        print(f"  {effect}: {power(1000, effect):.3f}")
+    print("heterogeneity of one contrast at .05, benchmarks correlated .7")
+    for pairs, backbones, benchmarks in ((6, 2, 5), (3, 2, 5), (6, 2, 4), (5, 4, 4), (20, 4, 4)):
+        for effect in (0.0, 1.0):
+            rates = places(
+                2000, pairs=pairs, backbones=backbones, benchmarks=benchmarks, effect=effect
+            )
+            text = ", ".join(f"{name} {rate:.3f}" for name, rate in rates.items())
+            print(f"  {backbones} x {pairs} pairs, {benchmarks} benchmarks, +{effect}: {text}")
