@@ -79,21 +79,27 @@ def _families(
     primary: Sequence[Contrast],
 ) -> Comparison:
     table = paired_table(plan, tables.results, benchmarks, arms)
-    limits: dict[tuple[str, ...], tuple[float, float]] = {
+    return compare(
+        table,
+        cells=secondary,
+        primary=primary,
+        limits=score_limits(plan, benchmarks),
+        sesoi=plan.study.sesoi,
+        alpha=plan.study.alpha,
+        rng=RNG_SEED,
+    )
+
+
+def score_limits(
+    plan: Plan, benchmarks: Sequence[str]
+) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Chance and maximum of each cell, in points."""
+    return {
         (backbone.name, part.benchmark): (100 * benchmark(part.source).chance, 100.0)
         for backbone in plan.backbones
         for part in plan.benchmarks
         if part.benchmark in benchmarks
     }
-    return compare(
-        table,
-        cells=secondary,
-        primary=primary,
-        limits=limits,
-        sesoi=plan.study.sesoi,
-        alpha=plan.study.alpha,
-        rng=RNG_SEED,
-    )
 
 
 def paired_table(
@@ -101,19 +107,19 @@ def paired_table(
 ) -> PairedTable:
     """The scores of some benchmarks as the labelled table of the study's unit of inference.
 
-    With matched draws a unit is a draw, its score the mean over the seeds that all ``arms`` have;
-    else it is a pair. ``arms`` are those that each unit should have (none: those of the design that
-    are compared).
+    With several draws of hyperparameters a unit is a draw, its score the mean over the seeds that
+    all ``arms`` have; else it is a pair. ``arms`` are those that each unit should have (none: those
+    of the design that are compared).
     """
     wanted = list(arms) or [arm.name for arm in plan.design.arms if is_compared(arm)]
     frame = results[results["benchmark"].isin(list(benchmarks)) & results["arm"].isin(wanted)]
     frame = pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]])
-    if plan.study.draws.count:
+    if plan.over_draws:
         frame = mean_over_seeds(frame)
     return PairedTable.from_frame(
         frame,
         arm="arm",
-        pair=DRAW if plan.study.draws.count else PAIR,
+        pair=DRAW if plan.over_draws else PAIR,
         cell=CELL,
         score="score",
         percent=True,

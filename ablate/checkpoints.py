@@ -20,7 +20,7 @@ TYPICAL_BYTES = 200_000
 """Bytes of a checkpoint of the default study, measured by ``ablate doctor`` after a run of it."""
 
 LARGEST_MODEL_BYTES = 100_000_000
-"""Of a larger model that was trained as a whole no checkpoint is kept: there is one for each run."""
+"""Of a larger model that is fine-tuned as a whole no checkpoint is kept, as each run has one."""
 
 
 def whole_model_bytes(spec: RunSpec) -> int | None:

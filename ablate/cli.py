@@ -1,4 +1,4 @@
-"""The command line: ``ablate {run,settle,plan,status,report,probe,ui,doctor} key=value ...``."""
+"""The command line: ``ablate run key=value ...``, and its other commands."""
 
 from __future__ import annotations
 
@@ -54,10 +54,24 @@ examples:
 
 The plan is written and registered before the first run. The same command again resumes; with
 another plan it is refused once runs exist, or goes on as exploratory with exploratory=yes.""",
+    "search": """\
+examples:
+  ablate search axes=none backbones=qwen3-tiny 20 trials per arm, then 20 fresh seeds
+  ablate search axes=none hp.lr=1e-3..3e-2     another range; hp.* names what is searched
+  ablate search axes=memory,writeback          axis levels are chosen by the search too
+  ablate search axes=none search.sampler=random search.trials=40 search.seeds=2
+  ablate search axes=none search.replicates=5  an interval that includes what tuning varies
+
+Each adapter is tuned with and without the mechanism, by validation items only; the winners are
+then compared on fresh seeds and test items. The same command again resumes with the same trials.""",
     "plan": """\
 examples:
   ablate plan axes=insertion,memory            arms, runs, expected time; nothing is run
-  ablate plan study=paper_shape --json         for scripts""",
+  ablate plan study=paper_shape --json         for scripts
+  ablate plan axes=all design=fraction         with what the fraction confounds
+  ablate plan axes=all budget=2h               the best design within two hours
+
+Where the home has runs of the study, the plan says how many pairs their spread asks for.""",
     "status": """\
 examples:
   ablate status                                all runs of the home
@@ -89,7 +103,8 @@ examples:
 SUMMARIES = {
     "run": "run what is missing of a study, then report",
     "settle": "settle a claim: a plan written down first, fresh pairs, gatekept verdicts",
-    "plan": "show what run would do",
+    "search": "tune every arm, then compare the winners on fresh seeds and test items",
+    "plan": "show what run would do, take and be able to find; or the best design within a time",
     "status": "show done, running and failed runs",
     "report": "rebuild a report from the records",
     "probe": "look inside trained runs: does the mechanism do what it says",
@@ -140,7 +155,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, summary in SUMMARIES.items():
-        takes_study = name in ("run", "settle", "plan", "status", "report", "probe")
+        takes_study = name in ("run", "settle", "search", "plan", "status", "report", "probe")
         keys = f"\n\n{_key_help(takes_study)}\n\n{EXIT_CODES}"
         command = commands.add_parser(
             name,
@@ -214,6 +229,16 @@ def _settle(parsed: argparse.Namespace) -> int:
     return _conclude(settle_study, study, options, "settle", parsed.settings)
 
 
+def _search(parsed: argparse.Namespace) -> int:
+    from ablate.search.command import describe, search_study
+    from ablate.search.plan import make_search_plan
+
+    study, options = read_arguments(parsed.settings)
+    check_writable(find_home(options.home))
+    print("\n".join(describe(make_search_plan(study))), flush=True)
+    return _conclude(search_study, study, options, "search", parsed.settings)
+
+
 def _report(parsed: argparse.Namespace) -> int:
     from ablate.conduct import report_study, require_ledger
 
@@ -245,38 +270,41 @@ def _conclude(
 
 def _plan(parsed: argparse.Namespace) -> int:
     study, options = read_arguments(parsed.settings)
-    _print_plan(study, options, as_json=parsed.json)
+    if options.budget is not None:
+        return _propose(study, options, parsed.settings, as_json=parsed.json)
+    _print_plan(study, options, as_json=parsed.json, with_pilot=True)
     return DONE
 
 
-def _print_plan(study: Study, options: Options, *, as_json: bool = False) -> None:
-    from ablate.checkpoints import expected_bytes
-    from ablate.estimate import estimate
-    from ablate.ledger import open_ledger
-    from ablate.plan import make_plan
-    from ablate.plan_text import PlanView, print_plan
-    from ablate.result import DIVERGED
-    from ablate.result import DONE as RUN_DONE
+def _propose(study: Study, options: Options, settings: list[str], *, as_json: bool) -> int:
+    from dataclasses import asdict
 
-    plan = make_plan(study)
-    home = find_home(options.home)
-    states: dict[str, str] = {}
-    measured: list = []
-    if home.ledger.exists():
-        ledger = open_ledger(home.ledger, read_only=True)
-        states, measured = ledger.states(plan.specs), ledger.seconds()
-        ledger.close()
-    to_do = [
-        spec for key, spec in plan.specs.items() if states.get(key) not in (RUN_DONE, DIVERGED)
-    ]
-    view = PlanView(
-        plan,
-        states,
-        estimate(to_do, measured, options.workers),
-        options.workers,
-        home.root,
-        expected_bytes(home.checkpoints, plan.specs.values()),
+    from ablate import backbones
+    from ablate.planning.budget import proposal_lines, proposals
+    from ablate.planning.prepare import home_measured
+
+    assert options.budget is not None
+    found = proposals(
+        study,
+        [backbones.resolve(name) for name in study.backbones],
+        options,
+        options.budget,
+        home_measured(find_home(options.home)),
     )
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        print("\n".join(proposal_lines(found, options.budget, settings)))
+    return DONE
+
+
+def _print_plan(
+    study: Study, options: Options, *, as_json: bool = False, with_pilot: bool = False
+) -> None:
+    from ablate.planning.prepare import plan_view
+    from ablate.planning.view import print_plan
+
+    view = plan_view(study, options, with_pilot=with_pilot)
     if as_json:
         print(json.dumps(view.to_dict(), indent=2))
     else:
@@ -360,6 +388,7 @@ def _home_only(settings: list[str]) -> str | None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "settle": _settle,
+    "search": _search,
     "plan": _plan,
     "status": _status,
     "report": _report,

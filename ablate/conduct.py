@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from ablate.checkpoints import clear_unfinished
 from ablate.errors import AblateError, NoInference
-from ablate.executors import LocalExecutor
+from ablate.executors import Executor, LocalExecutor, WorldExecutor
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import WAITING, Ledger, Reported, open_ledger
 from ablate.options import Options
 from ablate.plan import Plan, PlannedRun, make_plan
-from ablate.probing.choose import block_runs, reference_arms
+from ablate.probing.choose import block_runs, looks_inside, reference_arms
 from ablate.probing.run import gaps, probe_missing, probed, specs_of
 from ablate.progress import make_reporter
 from ablate.result import DIVERGED, DONE, RunResult
 from ablate.runner import Tally, run_waiting
+from ablate.space import BLOCK_ONLY
 from ablate.study import Study
 from stats.errors import StatsError
 
@@ -93,12 +94,6 @@ def recorder(plan: Plan, tracker: BackgroundTracker) -> Callable[[RunResult], No
     return record
 
 
-def looks_inside(plan: Plan, options: Options) -> bool:
-    """Whether a study's runs are probed: not over matched draws, each of which is another
-    mechanism, and not in a synthetic world."""
-    return options.probe != "no" and not plan.study.draws.count and not plan.study.world
-
-
 def report_study(study: Study, options: Options, command: str) -> Conducted:
     """Rebuild the report (and MLflow's and Optuna's views) from the ledger; nothing is trained."""
     plan = make_plan(study)
@@ -138,7 +133,7 @@ def train_missing(
     options: Options,
     ledger: Ledger,
     on_result: Callable[[RunResult], None] = lambda result: None,
-    executor: LocalExecutor | None = None,
+    executor: Executor | None = None,
 ) -> Tally:
     """Train and score the plan's runs that have no outcome; the driver's lock must be held.
 
@@ -158,7 +153,7 @@ def train_waiting(
     runs: Sequence[PlannedRun],
     options: Options,
     ledger: Ledger,
-    executor: LocalExecutor,
+    executor: Executor,
     on_result: Callable[[RunResult], None] = lambda result: None,
 ) -> Tally:
     """Train and score those of ``runs`` that wait in the ledger."""
@@ -176,8 +171,13 @@ def train_waiting(
         return run_waiting(specs, labels, ledger, executor, reporter, on_result=on_result)
 
 
-def make_executor(plan: Plan, home: Home) -> LocalExecutor:
-    """Slots for the study's runs, none started yet; the driver's lock must be held."""
+def make_executor(plan: Plan, home: Home) -> Executor:
+    """Slots for the study's runs, none started yet; the driver's lock must be held.
+
+    A synthetic world needs none: its runs are drawn in this process.
+    """
+    if plan.study.world:
+        return WorldExecutor()
     clear_unfinished(home.checkpoints)
     return LocalExecutor(plugins=plan.study.plugins, log=home.log, checkpoints=home.checkpoints)
 
@@ -223,7 +223,7 @@ def report_runs(
     from ablate.probing.findings import make_probe_findings
     from ablate.report import write_report
     from ablate.report.probes import metrics
-    from ablate.search import design_point_values, record_factorial
+    from ablate.search.view import design_point_values, record_factorial
 
     records = ledger.records(plan.specs)
     scores = ledger.scores(plan.specs)
@@ -279,20 +279,22 @@ def report_runs(
     for summary in probes.summaries if probes else ():
         inside.setdefault(summary.arm, {}).update(metrics(summary))
     tracker.close().record_report(inference.main, inference.averages, files.html.parent, inside)
-    ledger.add_report(plan.design_digest, plan.study.name, plan.study.seeds)
+    ledger.add_report(plan.design_digest, plan.study.name, plan.units)
     failed = sum(record.state == "failed" for record in records.values())
     return Conducted(tally, findings, files.html, failed)
 
 
 def exploratory_reasons(plan: Plan, earlier: Sequence[Reported]) -> tuple[str, ...]:
-    """Why statements of this report are exploratory: seeds added after a look at the results."""
-    fewer = [seen for seen in earlier if set(seen.seeds) < set(plan.study.seeds)]
+    """Why statements of this report are exploratory: seeds (or draws) added after a look at the
+    results."""
+    fewer = [seen for seen in earlier if set(seen.seeds) < set(plan.units)]
     if not fewer:
         return ()
     last = fewer[-1]
     day = time.strftime("%Y-%m-%d", time.localtime(last.written))
+    units = "draws" if plan.study.draws.count else "seeds"
     return (
-        f"seeds were added after a report with {len(last.seeds)} seeds was written ({day}): "
+        f"{units} were added after a report with {len(last.seeds)} {units} was written ({day}): "
         "adding data after a look at the results raises the error rate",
     )
 
@@ -308,7 +310,9 @@ def make_findings(
     remarks: Sequence[str],
 ) -> Findings:
     """Everything a report shows, from the pure parts."""
+    from ablate.analyse import DRAW, PAIR
     from ablate.report.findings import ArmInfo, Findings
+    from ablate.worlds import banner
     from talan.axes import AXES
 
     study = plan.study
@@ -321,7 +325,7 @@ def make_findings(
         )
     return Findings(
         title=study.name,
-        question=study.question,
+        question=f"{banner(study.world)} {study.question}" if study.world else study.question,
         command=command,
         axes={a: tuple(AXES[a].text(level) for level in study.levels[a]) for a in study.axes},
         arms=tuple(
@@ -355,6 +359,7 @@ def make_findings(
         provenance=provenance(plan, environment),
         probes=probes,
         panels=make_panels(plan, tables, inference),
+        pair=DRAW if study.draws.count else PAIR,
     )
 
 
@@ -373,6 +378,13 @@ def provenance(plan: Plan, environment: dict[str, str]) -> dict[str, str]:
     settings = {f"train.{name}": f"{value:g}" for name, value in vars(study.hp).items()}
     settings["train.mix"] = ", ".join(study.mix)
     settings |= {f"block.{name}": str(value) for name, value in vars(study.block).items()}
+    if study.draws.count:
+        settings |= {
+            f"{'block' if name in BLOCK_ONLY else 'train'}.{name}": f"drawn from {ranged.text()}"
+            for name, ranged in study.space.dimensions.items()
+        }
+    if study.world:
+        settings["world"] = study.world
     settings |= {
         f"backbone {b.name}": f"{b.n_layers} layers, {b.digest[:12]}" for b in plan.backbones
     }

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate import parse
+from ablate.adapters import ADAPTERS
 from ablate.control_arms import CONTROLS
+from ablate.design.fraction import RESOLUTIONS
 from ablate.design.registry import DESIGNS
 from ablate.errors import AblateError, nearest
 from ablate.parse import Parser, Raw
@@ -130,6 +132,14 @@ def _alpha(raw: Raw, place: str) -> float:
     return value
 
 
+def _design(raw: Raw, place: str) -> str:
+    return parse.one_of(raw, place, tuple(DESIGNS))  # plugins may have added to them
+
+
+def _resolution(raw: Raw, place: str) -> int:
+    return int(parse.one_of(raw, place, tuple(map(str, RESOLUTIONS))))
+
+
 def _axes(raw: Raw, place: str) -> tuple[str, ...]:
     axes = parse.names(raw, place)
     if axes == ("all",):
@@ -202,8 +212,18 @@ KEYS: dict[str, Key] = {
     "axes": Key(
         _axes, f"axes to vary: {', '.join(AXES)}; all = the six; none = the mechanism at one point"
     ),
-    "design": Key(_choice(*DESIGNS), f"how levels combine: {', '.join(DESIGNS)}"),
-    "adapters": Key(parse.names, "adapters, each a baseline and the mechanism's partner"),
+    "design": Key(_design, f"how levels combine: {', '.join(DESIGNS)}"),
+    "fraction.resolution": Key(_resolution, "least resolution of design=fraction: 4, 5 or 6"),
+    "fraction.points": Key(_count, "points of design=d-optimal"),
+    "fraction.terms": Key(
+        parse.names,
+        "interactions that a two-level design must tell: all it can, main for none, or such as "
+        "mixer:scope",
+    ),
+    "adapters": Key(
+        parse.names,
+        f"adapters, each a baseline and the mechanism's partner: {', '.join(ADAPTERS)}",
+    ),
     "controls": Key(_controls, f"control arms: {', '.join(CONTROLS)}; yes = all, no = none"),
     "backbones": Key(parse.names, "embedded names, local folders or hub ids"),
     "benchmarks": Key(parse.names, "benchmarks that are scored"),
@@ -217,7 +237,7 @@ KEYS: dict[str, Key] = {
     "train.steps": Key(_count, "optimiser steps"),
     "train.batch": Key(_count, "rows per step"),
     "train.lr": Key(_positive, "learning rate at the start; it decays linearly to zero"),
-    "train.rank": Key(_count, "rank of the adapter"),
+    "train.rank": Key(_count, "rank of the adapter; of prompt and prefix the virtual tokens"),
     "train.alpha": Key(_positive, "alpha of the adapter"),
     "train.dropout": Key(_share, "dropout of the adapter"),
     "train.weight_decay": Key(_non_negative, "AdamW's weight decay"),

@@ -286,13 +286,12 @@ class Ledger:
         rows = self._db.execute("SELECT id, content FROM environment")
         return {name: json.loads(content) for name, content in rows}
 
-    def seconds(self) -> list[tuple[RunSpec, float]]:
-        """Spec and total seconds of finished runs, for estimates of time."""
-        sql = "SELECT spec, cost FROM run WHERE cost IS NOT NULL"
+    def costs(self) -> list[tuple[RunSpec, Cost]]:
+        """What the finished runs cost, in the order of their keys, for estimates of time."""
+        sql = "SELECT spec, cost FROM run WHERE cost IS NOT NULL ORDER BY key"
         return [
-            (RunSpec.from_json(spec), data["train_seconds"] + data["eval_seconds"])
+            (RunSpec.from_json(spec), Cost(**json.loads(cost)))
             for spec, cost in self._db.execute(sql)
-            for data in [json.loads(cost)]
         ]
 
     def reported(self, design: str) -> list[Reported]:

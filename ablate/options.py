@@ -31,6 +31,7 @@ OPTION_KEYS: dict[str, Key] = {
         lambda raw, place: parse.one_of(raw, place, PROBED),
         "which arms run looks inside of: reference (the reference levels) or no",
     ),
+    "budget": Key(parse.duration, "plan: propose the best design within a time, such as 2h"),
     "exploratory": Key(
         lambda raw, place: parse.one_of(raw, place, ("yes", "no")) == "yes",
         "settle: yes goes on with a changed plan and marks the report as exploratory",
@@ -40,8 +41,8 @@ OPTION_KEYS: dict[str, Key] = {
 
 @dataclass(frozen=True)
 class Options:
-    """Where records go, how many workers train, what is displayed, what is probed, and whether a
-    settling study may go on with a changed plan."""
+    """Where records go, how many workers train, what is displayed, what is probed, whether a
+    settling study may go on with a changed plan, and the seconds that a planned one may take."""
 
     study: str
     home: str | None
@@ -49,6 +50,7 @@ class Options:
     progress: str
     probe: str
     exploratory: bool = False
+    budget: float | None = None
 
 
 def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
@@ -73,6 +75,7 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
         progress=own.get("progress", "auto"),
         probe=own.get("probe", PROBED[0]),
         exploratory=own.get("exploratory", False),
+        budget=own.get("budget"),
     )
     return load_study(Source(rest, source.places), options.study), options
 

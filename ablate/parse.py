@@ -7,6 +7,7 @@ text that the user wrote, so ``off`` stays a name and ``010`` is the number ten.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ import yaml
 from ablate.errors import AblateError, nearest
 
 Raw = str | list["Raw"] | dict[str, "Raw"]
+
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+"""By unit of a duration."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,24 @@ def number(raw: Raw, place: str, *, low: float | None = None, above: float | Non
     if above is not None and value <= above:
         raise AblateError(f"{raw} is not above {above:g}", place=place, value=raw)
     return value
+
+
+def duration(raw: Raw, place: str) -> float:
+    """``2h``, ``90m``, ``1h30m`` as seconds.
+
+    Raises:
+        AblateError: no such text, or nothing.
+    """
+    given = text(raw, place).strip()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", given)
+    if not parts or "".join(number + unit for number, unit in parts) != given:
+        raise AblateError(
+            f"{given!r} is no duration", place=place, value=given, hint="write 90m, 2h or 1h30m"
+        )
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise AblateError("no time at all", place=place, value=given)
+    return seconds
 
 
 def names(raw: Raw, place: str, *, allow_empty: bool = False) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ablate import backbones as backbone_room
 from ablate import benchmarks as benchmark_room
-from ablate.adapters import find_adapter
+from ablate.adapters import find_adapter, refuse_unfit
 from ablate.control_arms import CONTROLS
 from ablate.design import Arm, Design, block_at, make_design, reference_point, unadapted_arm
 from ablate.errors import AblateError
@@ -79,6 +79,17 @@ class Plan:
         return tuple(p.benchmark for p in self.benchmarks if p.benchmark not in self.main)
 
     @property
+    def over_draws(self) -> bool:
+        """Whether there are several settings of hyperparameters (draws, or the winners of
+        replicated searches): then a setting is the unit of inference, its seeds are averaged."""
+        return len({run.hp for run in self.runs}) > 1
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """What there may be more of in the same study: its draws, or its seeds without any."""
+        return tuple(d.index for d in self.draws) if self.study.draws.count else self.study.seeds
+
+    @property
     def design_digest(self) -> str:
         """Identity of everything but seeds and draws: more of them are the same study,
         continued."""
@@ -91,7 +102,8 @@ def make_plan(study: Study) -> Plan:
     """Resolve backbones and benchmarks, lay out the design, make every RunSpec.
 
     Raises:
-        AblateError: unknown or unreadable backbone or benchmark, impossible design point.
+        AblateError: unknown or unreadable backbone or benchmark, impossible design point,
+            an adapter that a backbone cannot take.
     """
     backbones = tuple(backbone_room.resolve(name) for name in study.backbones)
     benchmarks = tuple(part_of(name, "test") for name in study.benchmarks)
@@ -99,6 +111,8 @@ def make_plan(study: Study) -> Plan:
     mix = tuple(part_of(name, "train") for name in study.mix)
     refuse_twins([backbone.name for backbone in backbones], "backbones")
     refuse_twins([part.benchmark for part in benchmarks], "benchmarks")
+    for draw in draws:
+        refuse_unfit(study.adapters, backbones, draw.hp)
     device = device_class(study.device)
     design = make_design(study, backbones)
 
@@ -136,14 +150,22 @@ def place_run(
         hp=draw.hp,
         mix=mix,
         block=(
-            None if arm.point is None else block_at(study, arm.point, backbone, control, draw.block)
+            None
+            if arm.point is None
+            else block_at(study, arm.point, backbone, control, draw.block, arm.adapter)
         ),
         seed=seed,
         device=device,
         precision=study.precision,
         benchmarks=benchmarks,
         matched=(
-            block_at(study, reference_point(study), backbone, settings=draw.block)
+            block_at(
+                study,
+                reference_point(study),
+                backbone,
+                settings=draw.block,
+                adapter=arm.adapter,
+            )
             if arm.control == "matched"
             else None
         ),

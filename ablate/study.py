@@ -25,6 +25,9 @@ FALLBACKS: dict[str, Any] = {
     "name": "",
     "question": "",
     "design": "",
+    "fraction.resolution": 0,
+    "fraction.points": 0,
+    "fraction.terms": (),
     "device": "auto",
     "precision": "fp32",
     "plugins": (),
@@ -42,6 +45,15 @@ class BlockSettings:
     width: int
     lr_multiplier: float
     conditioning: str
+
+
+@dataclass(frozen=True)
+class FractionSettings:
+    """What a design that runs part of all combinations was asked for; 0 and () leave it to it."""
+
+    resolution: int = 0
+    points: int = 0
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class Study:
     question: str
     axes: tuple[str, ...]
     design: str
+    fraction: FractionSettings
     levels: Mapping[str, tuple[Level, ...]]
     at: Mapping[str, Level]
     adapters: tuple[str, ...]
@@ -198,6 +211,15 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
                 value=adapter,
                 hint="leave it out, or compare with lora, dora or rslora",
             )
+    if "side" in found["controls"] and not find_adapter(found["adapters"][0]).starts_as_backbone:
+        first = found["adapters"][0]
+        raise AblateError(
+            f"the control 'side' freezes the first adapter at its start, and {first} does not start"
+            " as the backbone",
+            place=source.place("controls"),
+            value=first,
+            hint="leave it out, or name another adapter first",
+        )
     axes = found["axes"]
     for axis in axes:
         if f"at.{axis}" in raw:
@@ -225,10 +247,16 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
     if draws.count:
         _check_draws(draws, space, source)
     return Study(
-        name=found["name"] or fallback_name or _own_name(axes, found["design"], draws),
+        name=_in_world(
+            found["name"] or fallback_name or _own_name(axes, found["design"], draws),
+            found["world"],
+        ),
         question=found["question"],
         axes=axes,
         design=found["design"] or default_design(whole),
+        fraction=FractionSettings(
+            **{key: found[f"fraction.{key}"] for key in FractionSettings.__dataclass_fields__}
+        ),
         levels={axis: reference_first(axis, found[f"levels.{axis}"]) for axis in axes},
         at={axis: found.get(f"at.{axis}", AXES[axis].default) for axis in AXES},
         adapters=found["adapters"],
@@ -282,6 +310,11 @@ def _check_draws(draws: DrawSettings, space: Space, source: Source) -> None:
             value=draws.count,
             hint="give a range, such as hp.lr=1e-3..1e-2",
         )
+
+
+def _in_world(name: str, world: str) -> str:
+    """The name of a study, told apart from the same study without a world in all records."""
+    return f"{name}-in-{world.partition('/')[0].replace(':', '-')}" if world else name
 
 
 def _own_name(axes: tuple[str, ...], design: str, draws: DrawSettings) -> str:

@@ -121,8 +121,9 @@ def fold_adapter(model: torch.nn.Module) -> None:
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTuner
 
-    updates = isinstance(model, PeftModel) and isinstance(model.base_model, BaseTuner)
-    if updates and all(p.dtype == torch.float32 for p in model.parameters()):
+    if not isinstance(model, PeftModel) or not isinstance(model.base_model, BaseTuner):
+        return
+    if all(p.dtype == torch.float32 for p in model.parameters()):
         model.merge_adapter()
 
 

@@ -3,7 +3,6 @@
 ``registry`` says what an adapter is; each other module registers some of one kind.
 """
 
-from ablate.adapters import full
 from ablate.adapters.low_rank import dora, lora, rslora
 from ablate.adapters.registry import (
     ADAPTERS,
@@ -16,9 +15,11 @@ from ablate.adapters.registry import (
 )
 from ablate.adapters.vectors import ia3, vera
 from ablate.adapters.virtual import prefix, prompt
+from ablate.adapters.whole import FULL
 
 __all__ = [
     "ADAPTERS",
+    "FULL",
     "Adapter",
     "Builder",
     "RankedBuilder",

@@ -29,7 +29,8 @@ class Adapter:
     scaling of each kept; None for an adapter without ranks. ``rank`` says what ``train.rank`` is to
     it, "" where it plays no part. ``trainable_below`` is talan's (``talan.config.canonical``): True
     where something that trains feeds the first decoder layer, so that no gradient scale is inert;
-    None for an adapter inside the layers. ``misfit`` says why a backbone cannot take it.
+    None for an adapter inside the layers. ``starts_as_backbone`` tells that before training the
+    adapted model computes what the backbone does. ``misfit`` says why a backbone cannot take it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Adapter:
     ranked: RankedBuilder | None = None
     rank: str = "rank of the update"
     trainable_below: bool | None = None
+    starts_as_backbone: bool = True
     misfit: Misfit | None = None
 
 
@@ -53,6 +55,7 @@ def register_adapter(
     ranked: RankedBuilder | None = None,
     rank: str = "rank of the update",
     trainable_below: bool | None = None,
+    starts_as_backbone: bool = True,
     misfit: Misfit | None = None,
 ) -> Callable[[Builder], Builder]:
     """Add an adapter: a function of (hp, target modules) that returns a PEFT configuration.
@@ -67,11 +70,14 @@ def register_adapter(
         ranked: see :class:`Adapter`, as for the others; the control ``matched`` needs it.
         rank: what ``train.rank`` is to it.
         trainable_below: True where what trains feeds the first decoder layer.
+        starts_as_backbone: False where its start changes what the model computes.
         misfit: why a backbone cannot take it.
     """
 
     def add(build: Builder) -> Builder:
-        ADAPTERS[name] = Adapter(name, recipe, build, help, ranked, rank, trainable_below, misfit)
+        ADAPTERS[name] = Adapter(
+            name, recipe, build, help, ranked, rank, trainable_below, starts_as_backbone, misfit
+        )
         return build
 
     return add

@@ -21,7 +21,7 @@ experts are no linear layers, the keys and values alone."""
 @register_adapter(
     "vera",
     recipe=1,
-    help="two trained vectors around frozen random projections, shared by all layers; no alpha",
+    help="two trained vectors around frozen random projections; no alpha; train.lr=5e-2 or more",
     rank="width of the random projections (they are frozen: a larger one costs few parameters)",
 )
 def vera(hp: Hp, targets: Sequence[str]) -> PeftConfig:
@@ -45,7 +45,7 @@ def vera(hp: Hp, targets: Sequence[str]) -> PeftConfig:
 @register_adapter(
     "ia3",
     recipe=1,
-    help="trained scales of keys, values and the MLP's inner activations; no rank, alpha, dropout",
+    help="trained scales of keys, values, MLP activations; no rank, alpha, dropout; train.lr=2e-2",
     rank="",
 )
 def ia3(hp: Hp, targets: Sequence[str]) -> PeftConfig:

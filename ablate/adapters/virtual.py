@@ -26,9 +26,10 @@ def _no_position_left(hp: Hp, config: Mapping[str, Any]) -> str:
 @register_adapter(
     "prompt",
     recipe=1,
-    help="trained embeddings of virtual tokens before the text; no alpha, dropout",
+    help="trained embeddings of virtual tokens before the text; no alpha, dropout; train.lr=1e-1",
     rank="number of virtual tokens",
     trainable_below=True,
+    starts_as_backbone=False,
     misfit=_no_position_left,
 )
 def prompt(hp: Hp, targets: Sequence[str]) -> PeftConfig:
@@ -49,8 +50,9 @@ def prompt(hp: Hp, targets: Sequence[str]) -> PeftConfig:
 @register_adapter(
     "prefix",
     recipe=1,
-    help="trained keys and values of virtual tokens in every layer; no alpha, dropout",
+    help="trained keys and values of virtual tokens, per layer; no alpha, dropout; train.lr=1e-1",
     rank="number of virtual tokens",
+    starts_as_backbone=False,
     misfit=_no_position_left,
 )
 def prefix(hp: Hp, targets: Sequence[str]) -> PeftConfig:

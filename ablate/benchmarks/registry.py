@@ -123,8 +123,14 @@ def digest(name: str, split: str) -> str:
 
     It depends on ids, prompts, answers and their order, not on the benchmark's name or place.
     """
+    return _digest(load_items(name, split))
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(items: tuple[Item, ...]) -> str:
+    """The digest of items; a plan asks for the same ones for every arm."""
     state = hashlib.blake2b(digest_size=16)
-    for item in load_items(name, split):
+    for item in items:
         state.update(json.dumps([item.id, item.prompt, item.answer]).encode() + b"\n")
     return state.hexdigest()
 

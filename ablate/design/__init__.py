@@ -2,22 +2,24 @@
 
 from ablate.design.arms import (
     Arm,
-    Design,
     Point,
     arm_at,
     block_at,
     control_arm,
     label,
-    make_design,
     unadapted_arm,
 )
-from ablate.design.points import points, reference_point
-from ablate.design.registry import DESIGNS, register_design
+from ablate.design.build import Design, make_design
+from ablate.design.crossing import reference_point
+from ablate.design.points import points
+from ablate.design.registry import DESIGNS, DesignKind, Layout, register_design
 
 __all__ = [
     "DESIGNS",
     "Arm",
     "Design",
+    "DesignKind",
+    "Layout",
     "Point",
     "arm_at",
     "block_at",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from stats.contrast import Contrast
 from talan.axes import AXES
 
 _NONE = 1e-12
+
+ArmsAt = Sequence[Sequence[str]]
+"""For each point the arms that stand for it, one for each adapter."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,8 @@ def by_least_squares(rows: Coding, terms: Sequence[str]) -> list[PointEffect]:
     return found
 
 
-def as_contrasts(
-    effects: Sequence[PointEffect], arms: Callable[[int], Sequence[str]]
-) -> tuple[Contrast, ...]:
-    """Contrasts of the arms that ``arms`` names for each point: several share its weight.
+def as_contrasts(effects: Sequence[PointEffect], arms_at: ArmsAt) -> tuple[Contrast, ...]:
+    """Contrasts of the arms that ``arms_at`` names for each point: several share its weight.
 
     Weights of an arm that cancel are left out, and effects of which nothing is left.
     """
@@ -87,7 +88,7 @@ def as_contrasts(
     for effect in effects:
         summed: dict[str, float] = {}
         for i, weight in enumerate(effect.weights):
-            names = arms(i)
+            names = arms_at[i]
             for arm in names:
                 summed[arm] = summed.get(arm, 0.0) + float(weight) / len(names)
         kept = {arm: weight for arm, weight in summed.items() if abs(weight) > _NONE}

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate.design.naming import ABSENT, moved, without
+from ablate.design.naming import ABSENT, moved, put_back, without
 from ablate.design.registry import Layout, register_design
 from talan.axes import AXES, Level
 
@@ -79,6 +79,27 @@ def leave_one_out(study: Study, same: Same) -> Layout:
         notes.append(f"nothing to leave out, another level instead: {', '.join(replaced)}")
     points = [full, *({**full, axis: other} for axis, (_, other) in levels.items())]
     return Layout(tuple(points), levels, "simple", notes=tuple(notes))
+
+
+@register_design(
+    "leave-one-at-default",
+    help="an operating point (the second level of each axis), and each axis put back to its first",
+    name_point=put_back,
+)
+def leave_one_at_default(study: Study, same: Same) -> Layout:
+    """The point of all first levels, that of all second ones, and it with one axis put back."""
+    levels = {axis: study.levels[axis][:2] for axis in study.axes}
+    default = reference_point(study)
+    operating = {**default, **{axis: other for axis, (_, other) in levels.items()}}
+    points = [default, operating]
+    for axis, (reference, _) in levels.items():
+        if (point := {**operating, axis: reference}) not in points:
+            points.append(point)
+    note = (
+        "leave-one-at-default: each effect is a simple effect at the operating point only, what "
+        "moving that axis alone away from its default adds there"
+    )
+    return Layout(tuple(points), levels, "simple", centre=operating, notes=(note,))
 
 
 def _with_and_without(axis: str, levels: Sequence[Level]) -> tuple[Level, Level]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablate.design.coding import Coding
-from ablate.design.contrasts import as_contrasts, by_least_squares, by_means, variance_factor
+from ablate.design.contrasts import (
+    ArmsAt,
+    as_contrasts,
+    by_least_squares,
+    by_means,
+    variance_factor,
+)
 from ablate.design.crossing import crossing
 from ablate.design.exchange import d_efficiency
 from ablate.design.model import (
@@ -22,10 +29,11 @@ from ablate.design.model import (
     two_factor,
 )
 from ablate.design.sameness import acting_levels
+from ablate.errors import AblateError
 from stats.contrast import Contrast
 from stats.factorial.alias import AliasTable, alias_of
 from stats.factorial.coding import Coded
-from stats.factorial.fraction import fraction
+from stats.factorial.fraction import relation_of, shortest
 from stats.record import Record
 from talan.axes import AXES
 
@@ -37,22 +45,20 @@ if TYPE_CHECKING:
     from ablate.design.sameness import Same
     from ablate.study import Study
 
-ArmNames = Callable[["Point"], Sequence[str]]
-"""The arms, one for each adapter, that stand for a point."""
-
 
 @dataclass(frozen=True)
 class TermFacts:
     """How well a design tells a term.
 
     ``acts_at``: design points at which its axes do anything. ``inflation``: variance inflation by
-    correlation with the other terms (1: none). ``variance``: the largest variance of its contrasts
-    over that in an orthogonal design of as many points in which its axes act everywhere.
+    correlation with the other terms (1: none; None for differences of means of a complete
+    crossing). ``variance``: the largest variance of its contrasts over that in an orthogonal design
+    of as many points in which its axes act everywhere.
     """
 
     term: str
     acts_at: int
-    inflation: float
+    inflation: float | None
     variance: float
 
 
@@ -127,7 +133,7 @@ def make_factorial(
     layout: Layout,
     kind: DesignKind,
     same: Same,
-    arms: ArmNames,
+    arms_at: ArmsAt,
     n_points: int,
 ) -> Factorial | None:
     """What a layout tells of axes and of pairs of them; None where it tells simple effects only.
@@ -137,23 +143,26 @@ def make_factorial(
         layout: the points before merging.
         kind: the design they come from.
         same: what makes points the same mechanism.
-        arms: the arms that stand for a point.
+        arms_at: for each point the arms that stand for it, one for each adapter.
         n_points: how many distinct points there are.
 
     Raises:
-        AblateError: a term that was asked for cannot be estimated.
+        AblateError: a term that was asked for cannot be estimated, or levels of an axis are the
+            same mechanism at all points of a design that needs them to differ.
     """
     if layout.estimates == "simple":
         return None
     axes = list(layout.levels)
     rows = _coding(layout.points, layout, same)
     everywhere = rows if layout.crossed else _coding(crossing(study, layout.levels), layout, same)
+    if layout.own_families or not layout.crossed:
+        _refuse_equal_levels(layout, everywhere)
     two_levels = all(len(levels) == 2 for levels in layout.levels.values())
     impossible = {
         term: why for term in (*axes, *two_factor(axes)) if (why := everywhere.why_not(term))
     }
-    wanted = [] if layout.estimates == "mains" else layout.interactions
-    terms, not_estimable = choose_terms(rows, axes, impossible, wanted)
+    wanted = () if layout.estimates == "mains" else layout.interactions
+    terms, not_estimable = choose_terms(rows, axes, impossible, wanted, layout.crossed)
     if not terms:
         return None
     effects = (
@@ -161,12 +170,13 @@ def make_factorial(
         if layout.crossed
         else by_least_squares(rows, terms)
     )
-    contrasts = as_contrasts(effects, lambda i: arms(layout.points[i]))
+    contrasts = as_contrasts(effects, arms_at)
     columns = [rows.columns(term) for term in terms]
     relation, resolution = _regular(layout)
     x = np.column_stack([np.ones(len(rows.acting)), *(term.columns for term in columns)])
-    n_arms = n_points * len(arms(layout.points[0]))
-    codes = np.column_stack([rows.columns(axis).columns for axis in rows.mains]).astype(int)
+    n_arms = n_points * len(arms_at[0])
+    names = [arms[0] for arms in arms_at]
+    code_names, codes = _codes(rows, axes)
     return Factorial(
         estimand="Main effects of the axes over the points where they act, and interactions of two",
         method="differences of means" if layout.crossed else "least squares",
@@ -184,19 +194,15 @@ def make_factorial(
             if two_levels
         },
         not_estimable=not_estimable,
-        facts=_facts(rows, columns, contrasts, [arms(point)[0] for point in layout.points], n_arms),
+        facts=_facts(rows, columns, contrasts, names, n_arms, layout.crossed),
         rank=rank_of(columns),
         correlated=correlations(columns),
         n_points=n_points,
         n_declared=len(layout.points),
         n_crossed=int(np.prod([len(levels) for levels in layout.levels.values()])),
         own_families=layout.own_families,
-        code_names=tuple(name for axis in rows.mains for name in rows.columns(axis).names),
-        codes={
-            arm: tuple(int(code) for code in row)
-            for point, row in zip(layout.points, codes, strict=True)
-            for arm in arms(point)
-        },
+        code_names=code_names,
+        codes={arm: row for arms, row in zip(arms_at, codes, strict=True) for arm in arms},
         alias=None if layout.crossed else _alias(rows, columns, axes, impossible, resolution),
         generators=layout.generators,
         relation=relation,
@@ -209,20 +215,45 @@ def _coding(points: Sequence[Point], layout: Layout, same: Same) -> Coding:
     return Coding.of(acting_levels(points, layout.levels, same), layout.levels)
 
 
+def _refuse_equal_levels(layout: Layout, everywhere: Coding) -> None:
+    for axis, levels in layout.levels.items():
+        gone = [level for level in levels if level not in everywhere.levels[axis]]
+        if gone:
+            text = ", ".join(map(AXES[axis].text, levels if len(gone) == len(levels) else gone))
+            raise AblateError(
+                f"levels {text} of {axis} are the same mechanism as another at every point: "
+                "there is nothing to compare",
+                place=f"levels.{axis}",
+                value=gone,
+                hint="choose levels that differ, or leave the axis out",
+            )
+
+
+def _codes(rows: Coding, axes: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+    """Column names and the code of each point; an axis that does nothing anywhere has zeros."""
+    nothing = np.zeros((len(rows.acting), 1))
+    coded = [
+        rows.columns(axis) if axis in rows.mains else Coded(axis, (axis,), nothing) for axis in axes
+    ]
+    codes = np.column_stack([each.columns for each in coded]).astype(int).tolist()
+    return tuple(name for each in coded for name in each.names), [tuple(row) for row in codes]
+
+
 def _facts(
     rows: Coding,
     columns: Sequence[Coded],
     contrasts: Sequence[Contrast],
     point_names: Sequence[str],
     n_arms: int,
+    complete: bool,
 ) -> tuple[TermFacts, ...]:
-    inflated = inflation(columns)
+    inflated = {} if complete else inflation(columns)
     found = []
-    for term in inflated:
+    for term in [each.term for each in columns]:
         levels = [len(rows.levels[axis]) for axis in term.split(":")]
         acts = {name for name, acts in zip(point_names, rows.acts(term), strict=True) if acts}
         factors = [variance_factor(c, n_arms, levels) for c in contrasts if c.group == term]
-        found.append(TermFacts(term, len(acts), inflated[term], max(factors)))
+        found.append(TermFacts(term, len(acts), inflated.get(term), max(factors, default=math.nan)))
     return tuple(found)
 
 
@@ -230,8 +261,12 @@ def _regular(layout: Layout) -> tuple[tuple[str, ...], int | None]:
     """Defining relation and resolution of a regular fraction, before merging."""
     if not layout.generators:
         return (), None
-    regular = fraction(list(layout.levels), layout.generators)
-    return regular.relation, regular.resolution
+    signs = [
+        [1 if point[axis] == levels[1] else -1 for axis, levels in layout.levels.items()]
+        for point in layout.points
+    ]
+    relation = relation_of(np.array(signs), tuple(layout.levels))
+    return relation, shortest(relation)
 
 
 def _alias(

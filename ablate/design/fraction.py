@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ablate.design.crossing import crossing
 from ablate.design.naming import compact
 from ablate.design.registry import Layout, register_design
+from ablate.design.sameness import acting_levels
 from ablate.errors import AblateError, nearest
 from talan.axes import AXES, Level
 
@@ -43,9 +45,7 @@ def fraction(study: Study, same: Same) -> Layout:
     levels = pairs(study, "fraction")
     resolution = study.fraction.resolution or 5
     generators = generators_of(list(levels), resolution)
-    points = [
-        point for point in crossing(study, levels) if _is_in(point, levels, generators)
-    ]
+    points = [point for point in crossing(study, levels) if _is_in(point, levels, generators)]
     return Layout(
         points=tuple(points),
         levels=levels,
@@ -54,7 +54,7 @@ def fraction(study: Study, same: Same) -> Layout:
         interactions=requested(study, list(levels)),
         own_families=True,
         generators=generators,
-        notes=pair_notes(study, levels),
+        notes=(*pair_notes(study, levels), *free_of_inertness(study, levels, same)),
     )
 
 
@@ -62,31 +62,46 @@ def pairs(study: Study, design: str) -> dict[str, tuple[Level, Level]]:
     """The reference level and the first other level of each varied axis.
 
     Raises:
-        AblateError: no axis is varied, or one has a single level.
+        AblateError: no axis is varied.
     """
     if not study.axes:
         raise AblateError(
             "no axis is varied", place=f"design={design}", hint="name them, such as axes=all"
         )
-    for axis in study.axes:
-        if len(study.levels[axis]) < 2:
-            raise AblateError(
-                f"a fraction needs two levels of each axis, and {axis} has one",
-                place=f"levels.{axis}",
-                value=study.levels[axis],
-                hint=f"give another, or fix it: at.{axis}={AXES[axis].text(study.levels[axis][0])}",
-            )
     return {axis: (study.levels[axis][0], study.levels[axis][1]) for axis in study.axes}
 
 
 def pair_notes(study: Study, levels: Mapping[str, Sequence[Level]]) -> tuple[str, ...]:
-    """Which levels a design took, where the study declares more."""
-    return tuple(
-        f"{axis}: {', '.join(map(AXES[axis].text, taken))} of {len(study.levels[axis])} declared "
-        f"levels (choose with levels.{axis}=)"
-        for axis, taken in levels.items()
-        if len(study.levels[axis]) > len(taken)
-    )
+    """Which levels a design took of axes for which the study declares more."""
+    taken = [
+        f"{axis} {'/'.join(map(AXES[axis].text, chosen))}"
+        for axis, chosen in levels.items()
+        if len(study.levels[axis]) > len(chosen)
+    ]
+    if not taken:
+        return ()
+    return (f"of more levels the first were taken: {', '.join(taken)} (levels.AXIS= chooses)",)
+
+
+def free_of_inertness(
+    study: Study, levels: Mapping[str, tuple[Level, Level]], same: Same
+) -> tuple[str, ...]:
+    """Which declared level in place of a pair's second would let an inert axis act everywhere."""
+    inert = _inert_somewhere(study, levels, same)
+    for axis in levels:
+        for level in study.levels[axis][2:]:
+            other = {**levels, axis: (levels[axis][0], level)}
+            if inert and not _inert_somewhere(study, other, same):
+                pair = ",".join(map(AXES[axis].text, other[axis]))
+                return (f"with levels.{axis}={pair} {' and '.join(inert)} would act everywhere",)
+    return ()
+
+
+def _inert_somewhere(
+    study: Study, levels: Mapping[str, tuple[Level, Level]], same: Same
+) -> list[str]:
+    found = acting_levels(crossing(study, levels), levels, same)
+    return [axis for axis in levels if any(point[axis] is None for point in found)]
 
 
 def generators_of(axes: Sequence[str], resolution: int) -> tuple[str, ...]:
@@ -106,13 +121,12 @@ def generators_of(axes: Sequence[str], resolution: int) -> tuple[str, ...]:
 def _is_in(
     point: Point, levels: Mapping[str, tuple[Level, Level]], generators: Sequence[str]
 ) -> bool:
-    at_other = {axis: point[axis] == other for axis, (_, other) in levels.items()}
+    sign = {axis: 1 if point[axis] == other else -1 for axis, (_, other) in levels.items()}
     for generator in generators:
         target, _, product = generator.partition("=")
-        # With the signs of generators_of: an axis is at its other level where an odd number of
-        # its generating axes are.
         factors = product.removeprefix("-").split(":")
-        if at_other[target] != sum(at_other[axis] for axis in factors) % 2:
+        wanted = math.prod(sign[axis] for axis in factors)
+        if sign[target] != (-wanted if product.startswith("-") else wanted):
             return False
     return True
 
@@ -121,7 +135,7 @@ def requested(study: Study, axes: Sequence[str]) -> tuple[str, ...] | None:
     """The interactions that ``fraction.terms`` names, None for all that can be told apart.
 
     Raises:
-        AblateError: a term of an axis that is not varied, of one axis, or of more than two.
+        AblateError: a term that is neither a varied axis nor two of them joined by a colon.
     """
     terms = study.fraction.terms
     if not terms or terms == (ALL,):

@@ -13,6 +13,8 @@ from stats.factorial.coding import Coded
 
 _LEFT = 1e-7  # of a column's length: what is left below is rounding
 
+MORE = "ask for fewer terms, a higher fraction.resolution or more fraction.points"
+
 NotEstimable = tuple[tuple[str, str], ...]
 """Terms that are left out, each with the reason."""
 
@@ -27,6 +29,7 @@ def choose_terms(
     axes: Sequence[str],
     impossible: Mapping[str, str],
     interactions: Sequence[str] | None,
+    complete: bool,
 ) -> tuple[list[str], NotEstimable]:
     """The terms that a design estimates, and those it cannot, with the alias.
 
@@ -36,6 +39,7 @@ def choose_terms(
         impossible: terms that no choice of points could tell, with the reason.
         interactions: those that were asked for; None: all that can be told from the main effects
             and from each other.
+        complete: the points are all combinations of levels, which confound nothing else.
 
     Raises:
         AblateError: a term that was asked for, or a main effect, cannot be estimated.
@@ -46,28 +50,29 @@ def choose_terms(
     columns = {term: rows.columns(term) for term in (*mains, *possible)}
 
     def aliases(term: str, beside: Sequence[str]) -> list[str]:
+        if complete:
+            return []
         return _made_of(columns[term], [columns[other] for other in beside if other != term])
 
     told = []
     if interactions is None:
         for term in possible:
             found = aliases(term, [*mains, *possible])
-            # With more levels a term may be told in part: its contrasts are checked one by one.
-            if found and _is_single(columns[term]):
-                no[term] = _not_from(found)
+            if found:
+                no[term] = _aliased(found)
             else:
                 told.append(term)
     else:
         for term in interactions:
             if term in no:
-                raise _refusal(term, no[term])
+                raise _refusal(term, no[term], "leave it out, or choose other levels")
             twins = [x for x in possible if x not in interactions and aliases(term, [x])]
             if found := aliases(term, [*mains, *interactions]) or twins:
-                raise _refusal(term, _not_from(found))
+                raise _refusal(term, _aliased(found), MORE)
             told.append(term)
     for axis in mains:
-        if (found := aliases(axis, [*mains, *told])) and _is_single(columns[axis]):
-            raise _refusal(axis, _not_from(found))
+        if found := aliases(axis, [*mains, *told]):
+            raise _refusal(axis, _aliased(found), MORE)
     return [*mains, *told], tuple(no.items())
 
 
@@ -83,9 +88,8 @@ def inflation(columns: Sequence[Coded]) -> dict[str, float]:
 
     The generalised factor det R_own det R_rest / det R to the power 1 / columns, which for one
     column is 1 / (1 - R^2) (Fox and Monette 1992, Journal of the American Statistical Association
-    87: 178-183). Columns that depend on earlier ones are left out.
+    87: 178-183). The columns must be independent.
     """
-    columns = _independent(columns)
     widths = [len(term.names) for term in columns]
     x = np.column_stack([term.columns for term in columns])
     correlation = np.atleast_2d(np.corrcoef(x, rowvar=False))
@@ -124,33 +128,14 @@ def _made_of(term: Coded, others: Sequence[Coded]) -> list[str]:
     return list(found) or ["nothing (it is 0 throughout)"]
 
 
-def _is_single(term: Coded) -> bool:
-    return len(term.names) == 1
+def _aliased(terms: Sequence[str]) -> str:
+    return f"it is aliased with {', '.join(terms)}"
 
 
-def _not_from(terms: Sequence[str]) -> str:
-    return f"the points do not tell it from {' and '.join(terms)}"
-
-
-def _refusal(term: str, why: str) -> AblateError:
+def _refusal(term: str, why: str, hint: str) -> AblateError:
     return AblateError(
         f"the design cannot estimate {term}: {why}",
         place="fraction.terms",
         value=term,
-        hint="ask for fewer terms, a higher fraction.resolution or more fraction.points",
+        hint=hint,
     )
-
-
-def _independent(columns: Sequence[Coded]) -> list[Coded]:
-    """The terms without columns that are combinations of the mean and columns before them."""
-    x = np.ones((len(columns[0].columns), 1))
-    found = []
-    for term in columns:
-        kept = []
-        for i, column in enumerate(term.columns.T):
-            grown = np.column_stack([x, column])
-            if np.linalg.matrix_rank(grown) == grown.shape[1]:
-                x = grown
-                kept.append(i)
-        found.append(Coded(term.term, tuple(term.names[i] for i in kept), term.columns[:, kept]))
-    return found

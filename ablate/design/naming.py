@@ -18,7 +18,7 @@ ABSENT: dict[str, tuple[Level, str]] = {
     "mixer": ("none", "mixer"),
     "writeback": ("add", "writeback rule"),
     "scope": ("readout", "trained memory"),
-    "gradient_scale": (0.0, "gradient into the stream"),
+    "gradient_scale": (0.0, "stream gradient"),
 }
 """The level at which a component of the mechanism is absent, and what is missing then."""
 
@@ -46,6 +46,16 @@ def without(study: Study, point: Point) -> str:
         return "full"
     level, component = ABSENT.get(axis, (None, ""))
     return f"w/o {component}" if point[axis] == level else moved(study, point)
+
+
+def put_back(study: Study, point: Point) -> str:
+    """The one axis that is back at its reference level, ``memory at 16``, or which point it is."""
+    back = [axis for axis in study.axes if point[axis] == study.levels[axis][0]]
+    if len(back) == len(study.axes):
+        return "default point"
+    if not back:
+        return "operating point"
+    return ", ".join(f"{axis} at {AXES[axis].text(point[axis])}" for axis in back)
 
 
 def _texts(study: Study, point: Point) -> list[str]:

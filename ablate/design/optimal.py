@@ -5,11 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ablate.design.coding import Coding
 from ablate.design.crossing import crossing
-from ablate.design.exchange import d_optimal_rows
 from ablate.design.fraction import pair_notes, pairs, requested
 from ablate.design.naming import compact
 from ablate.design.registry import Layout, register_design
@@ -37,6 +33,11 @@ def d_optimal(study: Study, same: Same) -> Layout:
     Raises:
         AblateError: N cannot tell the terms, or there are not N distinct points.
     """
+    import numpy as np
+
+    from ablate.design.coding import Coding
+    from ablate.design.exchange import d_optimal_rows
+
     levels = pairs(study, "d-optimal")
     every = crossing(study, levels)
     candidates = distinct(every, same)

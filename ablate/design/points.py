@@ -1,39 +1,45 @@
-"""The designs: which points of the axes a study runs."""
+"""The design points of a study, by its registered design."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablate.design.registry import DESIGNS, register_design
+from ablate.design import arrays, crossing, fraction, optimal  # noqa: F401  (they fill DESIGNS)
+from ablate.design.registry import DESIGNS, Layout
+from ablate.design.sameness import Same, same_on
+from ablate.errors import AblateError
 
 if TYPE_CHECKING:
     from ablate.design.arms import Point
+    from ablate.spec import Backbone
     from ablate.study import Study
 
 
-def points(study: Study) -> list[Point]:
-    """The design points of a study, merged ones included."""
-    return DESIGNS[study.design].points(study)
+def points(study: Study, backbones: Sequence[Backbone] = ()) -> list[Point]:
+    """The design points of a study, the reference first; merged ones are included.
+
+    ``backbones`` matter to designs that choose among distinct points only; without any, all
+    combinations of levels count as distinct.
+    """
+    return list(lay_out(study, same_on(study, backbones)).points)
 
 
-def reference_point(study: Study) -> Point:
-    """The varied axes at their reference levels."""
-    return dict(study.at) | {axis: study.levels[axis][0] for axis in study.axes}
+def lay_out(study: Study, same: Same) -> Layout:
+    """The layout of a study's design.
 
-
-@register_design("factorial", help="every level with every level of the other axes")
-def factorial(study: Study) -> list[Point]:
-    """The crossing of the varied axes; one point where none is varied."""
-    grid = itertools.product(*(study.levels[axis] for axis in study.axes))
-    return [dict(study.at) | dict(zip(study.axes, levels, strict=True)) for levels in grid]
-
-
-@register_design("one-at-a-time", help="each level alone, all other axes at their reference")
-def one_at_a_time(study: Study) -> list[Point]:
-    """The reference point, then each other level of each axis around it."""
-    centre = reference_point(study)
-    return [
-        centre,
-        *({**centre, axis: level} for axis in study.axes for level in study.levels[axis][1:]),
-    ]
+    Raises:
+        AblateError: the levels do not suit the design, or a setting ``fraction.*`` is given that it
+            does not read.
+    """
+    kind = DESIGNS[study.design]
+    for name, value in vars(study.fraction).items():
+        if value and name not in kind.settings:
+            able = [other.name for other in DESIGNS.values() if name in other.settings]
+            raise AblateError(
+                f"design={study.design} has no {name} to choose",
+                place=f"fraction.{name}",
+                value=value,
+                hint=f"it belongs to design={' and design='.join(able)}",
+            )
+    return kind.lay_out(study, same)

@@ -24,15 +24,17 @@ class Layout:
     """The points of a design and what they can tell.
 
     ``points`` are declared ones, the reference first; two may be one mechanism. ``levels`` are
-    those of each varied axis that the points take. ``crossed``: every combination of them is there.
-    ``interactions`` are the ones that were asked for, None where it is all that can be told.
-    ``own_families``: main effects and interactions are families of their own. ``generators`` are
-    those of a regular fraction (see ``stats.factorial.fraction``).
+    those of each varied axis that the points take. ``centre`` is the point around which a design of
+    simple effects moves one axis at a time, the first where none is named. ``crossed``: every
+    combination of levels is there. ``interactions`` are the ones that were asked for, None where it
+    is all that can be told. ``own_families``: main effects and interactions are families of their
+    own. ``generators`` are those of a regular fraction (see ``stats.factorial.fraction``).
     """
 
     points: tuple[Point, ...]
     levels: Mapping[str, tuple[Level, ...]]
     estimates: Estimates
+    centre: Point | None = None
     crossed: bool = False
     interactions: tuple[str, ...] | None = None
     own_families: bool = False

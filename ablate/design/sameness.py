@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablate.design.arms import block_at
 from talan.axes import AXES, Level
@@ -14,21 +14,28 @@ if TYPE_CHECKING:
     from ablate.spec import Backbone
     from ablate.study import Study
 
-Same = Callable[["Point"], Hashable]
-"""Equal for two points exactly where they are the same mechanism on every backbone."""
+Same = Callable[["Point"], tuple[Any, ...]]
+"""What trains at a point on each backbone beside each adapter: equal for two points exactly where
+they are the same mechanism everywhere."""
 
 
 def same_on(study: Study, backbones: Sequence[Backbone]) -> Same:
-    """What tells points apart: their canonical blocks on all ``backbones``.
+    """What tells points apart: for each of ``backbones`` their canonical blocks beside each of the
+    study's adapters.
 
     Without backbones every combination of levels counts as a mechanism of its own. Raises
     AblateError, when called, for a point that does not exist on a backbone.
     """
 
     @functools.cache
-    def blocks(levels: tuple[Level, ...]) -> Hashable:
+    def blocks(levels: tuple[Level, ...]) -> tuple[Any, ...]:
         point = dict(zip(AXES, levels, strict=True))
-        return tuple(block_at(study, point, backbone) for backbone in backbones) or levels
+        if not backbones:
+            return levels
+        return tuple(
+            tuple(block_at(study, point, backbone, adapter=adapter) for adapter in study.adapters)
+            for backbone in backbones
+        )
 
     return lambda point: blocks(tuple(point[axis] for axis in AXES))
 
@@ -57,6 +64,5 @@ def acting_levels(
 ) -> list[dict[str, Level | None]]:
     """For each point the acting level of each axis of ``levels``."""
     return [
-        {axis: acting_level(point, axis, levels[axis], same) for axis in levels}
-        for point in points
+        {axis: acting_level(point, axis, levels[axis], same) for axis in levels} for point in points
     ]

@@ -44,6 +44,10 @@ class Executor(Protocol):
         """How many groups can be submitted now."""
         ...
 
+    def grow(self, workers: int) -> None:
+        """Start workers until there are so many; never fewer than there were."""
+        ...
+
     def submit(self, specs: Sequence[RunSpec], work: str = "") -> None:
         """Start ``work`` on a group; the executor's own work unless named."""
         ...

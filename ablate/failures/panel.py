@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ablate.failures.rescored import SETTLED, Rescored, rates, rescore
 from ablate.report.panel import Panel
 from ablate.result import DIVERGED, DONE
+from stats.figures.comparison import MARKS
 from stats.report.section import Table, interval
 from stats.wording import number
 
@@ -158,22 +159,22 @@ def _verdict_table(again: Rescored, labels: dict[str, str]) -> Table | None:
     rows = [
         [
             _place(claim, labels),
-            claim.complete.delta,
-            claim.complete.n_pairs,
-            str(claim.complete.verdict),
-            claim.scored.delta,
-            claim.scored.n_pairs,
-            str(claim.scored.verdict),
+            number(claim.complete.delta, sign=True),
+            MARKS[claim.complete.verdict],
+            number(claim.scored.delta, sign=True),
+            MARKS[claim.scored.verdict],
             str(claim.verdict),
         ]
         for claim in shown
     ]
-    head = ("claim", "whole", "n", "verdict", "scored", "n ", "verdict ", "both")
+    used = {v for claim in shown for v in (claim.complete.verdict, claim.scored.verdict)}
+    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict in used)
+    more = len(again.claims) - len(shown)
     return Table.of(
         "Verdicts with diverged runs scored",
-        head,
+        ("claim", "whole pairs", "says", "scored", "says ", "both together"),
         rows,
         "Differences in points: on whole pairs, and with diverged runs scored as the unadapted "
-        "backbone; a verdict is kept only where both give it. All primary and control claims, and "
-        "those withdrawn; the rest is in report.json.",
+        f"backbone; a verdict is kept only where both give it ({legend})."
+        + (f" {more} more claims, in cells and on retention, are in report.json." if more else ""),
     )

@@ -127,6 +127,6 @@ def rates(plan: Plan, tables: Tables) -> FailureRates:
         frame,
         against,
         pair=PAIR,
-        unit=DRAW if plan.study.draws.count else PAIR,
+        unit=DRAW if plan.over_draws else PAIR,
         alpha=plan.study.alpha,
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from ablate.design import Arm, Design
 from ablate.errors import AblateError
 from ablate.ledger import Ledger
+from ablate.options import Options
 from ablate.plan import Plan, PlannedRun
 from ablate.result import DONE
 from ablate.spec import RunSpec, content_key
@@ -24,6 +25,12 @@ def reference_arms(design: Design) -> tuple[Arm, ...]:
         if arm.is_design_point:
             arms.setdefault(arm.adapter, arm)
     return tuple(arms.values())
+
+
+def looks_inside(plan: Plan, options: Options) -> bool:
+    """Whether a study's runs are probed: not over matched draws, each of which is another
+    mechanism, and not in a synthetic world."""
+    return options.probe != "no" and not plan.study.draws.count and not plan.study.world
 
 
 def block_runs(plan: Plan, arms: Sequence[Arm] | None = None) -> list[PlannedRun]:

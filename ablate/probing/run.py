@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ablate import checkpoints
-from ablate.executors import LocalExecutor
 from ablate.executors.base import PROBE, Executor, Failure
 from ablate.ledger import Ledger
 from ablate.options import Options
@@ -53,7 +52,7 @@ def probe_missing(
     folder: Path,
     options: Options,
     ledger: Ledger,
-    executor: LocalExecutor,
+    executor: Executor,
 ) -> dict[str, str]:
     """Probe the trained runs of ``runs`` that the ledger has no probe of.
 
@@ -78,6 +77,8 @@ def gaps(
     failures: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """What is missing of the probes of ``runs``, and how to get it, a sentence each."""
+    if any(run.spec.world for run in runs):
+        return ("Nothing was probed: a synthetic world has no trained blocks.",)
     ready, without = to_probe(specs_of(runs), ledger, folder)
     reasons = failures or {}
     notes = []

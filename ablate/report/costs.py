@@ -34,7 +34,7 @@ def overhead(findings: Findings) -> str:
     own = _range(with_block, "block_parameters")
     text = f"The block has {own} trainable parameters"
     if math.isfinite(share):
-        text += f", {share:.0%} of its adapter's"
+        text += f", {100 * share:.0f} % of its adapter's"
     times = [
         float(part["train_seconds"].median())
         for part in (with_block, without)

@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ablate.report.answer import points
+from ablate.report.findings import PAIR, Findings, paired_table
 from ablate.report.picture import Picture, make_picture
 from ablate.report.probes import probe_pictures
 from ablate.report.rows import by_cell, cell_tables
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from ablate.report.findings import Findings
     from stats.result import Comparison, Effect
 
 MAX_COLUMNS = 4
@@ -64,10 +64,14 @@ def make_pictures(findings: Findings) -> tuple[Picture, ...]:
                 "heatmap",
                 heatmap(findings),
                 "Heat map of the mean differences: levels and arms down, cells across.",
-                "Numbers are points, marks are verdicts (none: inconclusive). Rows above the rule, "
-                "where there is one, are means over the arms at that level; they describe, they "
-                "are not tested."
-                + (f" The {len(findings.arms)} arms are in the tables." * crowded),
+                "Numbers are points, marks are verdicts (none: inconclusive). "
+                + (
+                    "Rows are means over the arms at that level; they describe, they are not "
+                    f"tested. The {len(findings.arms)} arms are in the tables."
+                    if crowded
+                    else "Rows above the rule, where there is one, are means over the arms at that "
+                    "level; they describe, they are not tested."
+                ),
             )
         )
     table, shown = pairs_shown(findings, crowded)
@@ -108,22 +112,11 @@ def baseline_name(findings: Findings) -> str:
     return names[0] if len(names) == 1 else "baseline"
 
 
-def paired_table(findings: Findings, benchmarks: tuple[str, ...]) -> PairedTable:
-    """The results of some benchmarks as the paired table that inference starts from."""
-    frame = findings.results
-    return PairedTable.from_frame(
-        frame[frame["benchmark"].isin(benchmarks)],
-        pair=("backbone", "hp", "seed"),
-        percent=True,
-        allow_failed=True,
-    )
-
-
 def pairs_shown(findings: Findings, crowded: bool) -> tuple[PairedTable, list[str]]:
     """What the picture of pairs shows: every arm, or where they are too many the baselines, the
     mean over each adapter's design points, the reference point, and the controls."""
     if not crowded:
-        return paired_table(findings, findings.benchmarks), [info.name for info in findings.arms]
+        return paired_table(findings), [info.name for info in findings.arms]
     import pandas as pd
 
     reference = {axis: levels[0] for axis, levels in findings.axes.items()}
@@ -132,7 +125,7 @@ def pairs_shown(findings: Findings, crowded: bool) -> tuple[PairedTable, list[st
         mine = [i for i in findings.arms if i.is_mechanism and i.baseline == base.name]
         name = f"{base.label} + mean of {len(mine)}"
         points = kept[kept["arm"].isin([info.name for info in mine])]
-        keys = ["backbone", "hp", "seed", "benchmark"]
+        keys = [*PAIR, "benchmark"]
         # A mean without one of its arms would be another mean: NaN takes the pair out.
         mean = points.groupby(keys, sort=False)["score"].agg(lambda s: s.mean(skipna=False))
         frames.append(mean.reset_index().assign(arm=name))
@@ -140,7 +133,7 @@ def pairs_shown(findings: Findings, crowded: bool) -> tuple[PairedTable, list[st
         shown += [info.name for info in mine if dict(info.levels) == reference]
     shown += [info.name for info in findings.arms if info.control]
     whole = dataclasses.replace(findings, results=pd.concat(frames, ignore_index=True))
-    return paired_table(whole, findings.benchmarks), shown
+    return paired_table(whole), shown
 
 
 def heatmap(findings: Findings) -> Figure:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ablate.probing.findings import ProbeFindings
     from ablate.report.panel import Panel
     from stats.result import Comparison
+    from stats.table import PairedTable
 
 RESULT_KEYS = ("backbone", "arm", "hp", "seed", "benchmark")
 """Columns that identify a row of ``results`` and sort ``results.csv``."""
@@ -120,3 +121,17 @@ class Findings:
     def label(self, arm: str) -> str:
         """The short label of an arm, or the name itself where no arm is called so."""
         return next((info.label for info in self.arms if info.name == arm), arm)
+
+
+def paired_table(findings: Findings) -> PairedTable:
+    """The scores of the main benchmarks as the paired table that inference starts from, a pair for
+    each backbone, draw and seed."""
+    from stats.table import PairedTable
+
+    frame = findings.results
+    return PairedTable.from_frame(
+        frame[frame["benchmark"].isin(findings.benchmarks)],
+        pair=PAIR,
+        percent=True,
+        allow_failed=True,
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ablate.control_arms import CONTROLS
 from ablate.recipes import TRAIN_RECIPE
 from ablate.report.answer import failure_sentence, points
-from stats.verdict import POWER
+from ablate.report.settle import PERCENT
 
 if TYPE_CHECKING:
     from ablate.report.findings import ArmInfo, Findings
@@ -116,7 +116,8 @@ def _arms(findings: Findings) -> list[str]:
     controls = [info for info in findings.arms if info.control]
     lines = [f"{_count(len(baselines), 'baseline')}: {_and(i.label for i in baselines)}."]
     if blocks:
-        names = "" if len(blocks) > MOST_ARMS else f": {_and(_point(info) for info in blocks)}"
+        named = (_point(info) for info in blocks)
+        names = "" if len(blocks) > MOST_ARMS else f": {_and(named, '; ')}"
         arms = _count(len(blocks), "arm")
         lines.append(f"{arms} with the mechanism, each beside its baseline{names}.")
     if controls:
@@ -134,11 +135,17 @@ def _hyperparameters(findings: Findings) -> list[str]:
     adapter = _settings(findings.provenance, "train.", skip=("mix",))
     block = _settings(findings.provenance, "block.")
     draws = int(findings.results["hp"].nunique())
-    lines = [f"All arms share {_and(adapter)}."] if adapter else []
+    lines = []
     if draws > 1:
-        lines = [f"All arms share {draws} draws of the hyperparameters."]
+        seeds = _count(len(findings.seeds), "seed")
+        lines.append(
+            f"{draws} draws of the hyperparameters, shared by all arms, have {seeds} each of their "
+            "own."
+        )
+    if adapter:
+        lines.append(f"In all arms: {_and(adapter, '; ')}.")
     if block:
-        lines.append(f"The block's own: {_and(block)}.")
+        lines.append(f"The block's own: {_and(block, '; ')}.")
     return lines
 
 
@@ -188,7 +195,7 @@ def _tests(findings: Findings) -> list[str]:
         lines.append("The same contrasts on retention are families of their own, corrected alike.")
     lines.append(
         f"Each family holds its error rate at {main.alpha:g}. Unadjusted intervals are at "
-        f"{main.confidence_level:.0%}."
+        f"{100 * main.confidence_level:g} %."
     )
     return [line for line in lines if line]
 
@@ -208,11 +215,12 @@ def _correction(what: str, comparison: Comparison, name: str) -> str:
 def _verdicts(findings: Findings) -> list[str]:
     size = points(findings.sesoi)
     return [
-        f"The smallest effect of interest is {size}. A verdict rests on the adjusted p-value and "
-        f"the simultaneous interval: meaningful where the whole interval lies beyond {size}, "
-        f"equivalent where it lies within ±{size}, inconclusive where nothing is shown. Pairs still "
-        f"needed are those that give {POWER:.0%} power for {size} at the upper 80 % limit of the "
-        "standard deviation of differences."
+        f"The smallest effect of interest is {size}.",
+        "A verdict rests on the adjusted p-value and the simultaneous interval: meaningful where "
+        f"the whole interval lies beyond {size}, equivalent where it lies within ±{size}, "
+        "inconclusive where nothing is shown.",
+        f"Pairs still needed are those that give {PERCENT} power for {size} at the upper 80 % "
+        "limit of the standard deviation of differences.",
     ]
 
 

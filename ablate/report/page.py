@@ -26,6 +26,7 @@ from ablate.report.answer import (
     retention_sentences,
 )
 from ablate.report.costs import cost_table, overhead, standing_table
+from ablate.report.figures import MOST_ARMS
 from ablate.report.methods import spans
 from ablate.report.panel import SECTIONS
 from ablate.report.picture import Picture
@@ -224,7 +225,7 @@ def _cells(comparison: Comparison, findings: Findings) -> dict[str, Any]:
     return {
         "tests": sum(bool(row.method) for row in rows),
         "tables": list(zip(tables, drawn, strict=True)),
-        "folded": len(rows) > MOST_OPEN,
+        "folded": len(rows) > MOST_OPEN or any(len(t.rows) > MOST_ARMS for t in tables),
     }
 
 

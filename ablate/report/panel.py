@@ -26,7 +26,8 @@ class Panel:
     """One analysis as a report shows it, on the terminal, in HTML, LaTeX and JSON.
 
     ``section`` is a key of ``SECTIONS``. ``headline`` is one sentence for the first screen ("" for
-    none), ``verdict`` what it rests on (None: no mark beside it), and ``sentences`` say the rest;
+    none), ``word`` a word or two that answer the section's question before it ("Yes", "Not shown"),
+    ``verdict`` what both rest on (None: no mark beside it), and ``sentences`` say the rest;
     all are generated from a result object. Of several headlines of a section the first panel's is
     shown. ``notes`` tell assumptions and what is not said. ``data`` holds plain values for
     ``report.json``.
@@ -41,3 +42,4 @@ class Panel:
     notes: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     verdict: Verdict | None = None
+    word: str = ""

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from ablate.report.findings import Findings
     from stats.result import Comparison, Effect
 
-MOST_LEVELS = 3
-"""Level contrasts that the sentence on axes names."""
-
 FAVOUR = (
     Verdict.SUPERIOR_AND_MEANINGFUL,
     Verdict.SUPERIOR,
@@ -105,7 +102,7 @@ def first_screen(findings: Findings) -> tuple[Line, ...]:
 def _headline(findings: Findings, section: str) -> Line | None:
     for panel in findings.panels:
         if panel.section == section and panel.headline:
-            return Line(section, "", panel.headline, panel.verdict)
+            return Line(section, panel.word, panel.headline, panel.verdict)
     return None
 
 
@@ -144,7 +141,7 @@ def mechanism_line(findings: Findings) -> Line:
 
 
 def axes_line(findings: Findings) -> Line:
-    """Which level contrasts say something, the largest first; counts of the rest."""
+    """The largest level contrast that says something; counts of the others."""
     effects = level_contrasts(findings.main.primary)
     if not effects:
         return Line("axes", "Not tested", NO_AXES, None)
@@ -161,10 +158,9 @@ def axes_line(findings: Findings) -> Line:
         if math.isfinite(widest.delta):
             text += f" The largest: {_describe(widest, findings.main, findings)}"
         return Line("axes", "None stands out", text, Verdict.INCONCLUSIVE)
-    told = " ".join(capital(_describe(e, findings.main, findings)) for e in loud[:MOST_LEVELS])
-    rest = [e for e in effects if e not in loud[:MOST_LEVELS]]
-    if rest:
-        told += f" Of the other {len(rest)} level contrasts: {counts(rest)}."
+    told = capital(_describe(loud[0], findings.main, findings))
+    if len(effects) > 1:
+        told += f" The other level contrasts: {counts(e for e in effects if e is not loud[0])}."
     names = ", ".join(dict.fromkeys(e.group for e in loud))
     return Line("axes", capital(names), told, loud[0].verdict)
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ablate.report.answer import MECHANISM, NO_MECHANISM, NOTHING_SAID, level_contrasts, points
+from ablate.report.findings import PAIR, paired_table
 from ablate.report.rows import count, plain
+from stats.contrast import versus
 from stats.errors import StatsError
-from stats.planning.power import detectable_effect
+from stats.planning.pilot import pilot
+from stats.planning.power import detectable_effect, pairs_for_t
 from stats.planning.spread import upper_sd
 from stats.planning.tost_power import pairs_needed_for_equivalence
 from stats.reach import reach
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 FEWEST = 20
 """Pairs of each cell that a settling study takes at least."""
 DRAWS = 20
+PERCENT = f"{100 * POWER:g} %"
+"""The power that plans aim at, in words."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,12 @@ def settling(findings: Findings) -> Settling:
 
 def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[Step, ...]:
     """What the study has not answered, the most pressing first."""
-    steps = []
     unsettled = [need for need in mechanism if need.effect.verdict in NOTHING_SAID]
+    settle, fixed = _settle_command(findings, mechanism, groups), "by a plan fixed beforehand."
+    point = " at its reference point" if findings.axes else ""
+    steps = []
     if unsettled:
-        steps.append(
-            Step(
-                "Settle the average effect on fresh seeds, by a plan that is fixed beforehand.",
-                _settle_command(findings, mechanism, groups),
-            )
-        )
+        steps.append(Step(f"Settle the mechanism{point} on fresh seeds, {fixed}", settle))
     if findings.controls is None:
         steps.append(
             Step(
@@ -121,8 +123,8 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
     if findings.results["hp"].nunique() < 2:
         steps.append(
             Step(
-                "Tell the mechanism from hyperparameters that happen to suit it.",
-                extended(findings.command, "run", **{"hp.draws": str(DRAWS)}),
+                f"Tell the mechanism{point} from hyperparameters that happen to suit it.",
+                extended(findings.command, "run", **at_reference(findings), **{"hp.draws": DRAWS}),
             )
         )
     if not findings.axes:
@@ -135,30 +137,37 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
     if findings.retention_comparison is None:
         names = ",".join((*findings.benchmarks, "retention"))
         steps.append(
-            Step(
-                "See what was unlearned.",
-                extended(findings.command, "run", benchmarks=names),
-            )
+            Step("See what was unlearned.", extended(findings.command, "run", benchmarks=names))
         )
-    may_confirm = mechanism and " settle " not in findings.command
-    if may_confirm and not unsettled:
-        steps.append(
-            Step(
-                "Confirm on fresh seeds, by a plan that is fixed beforehand.",
-                _settle_command(findings, mechanism, groups),
-            )
-        )
+    if mechanism and not unsettled and " settle " not in findings.command:
+        steps.append(Step(f"Confirm the mechanism{point} on fresh seeds, {fixed}", settle))
     return tuple(steps)
 
 
-def extended(command: str, verb: str, **settings: str) -> str:
-    """The command with another verb and settings; those it names already are replaced."""
+def at_reference(findings: Findings) -> dict[str, str]:
+    """The settings of a study of the reference point alone."""
+    levels = {f"at.{axis}": levels[0] for axis, levels in findings.axes.items()}
+    return {"axes": "none", **levels} if findings.axes else {}
+
+
+def extended(command: str, verb: str, **settings: object) -> str:
+    """The command with another verb and settings; those it names already are replaced.
+
+    Where no axis is to vary, what tells how they vary goes too, and the seeds and the name of the
+    study, which belong to what was asked before.
+    """
     words = shlex.split(command)
     at = words.index("ablate") + 1 if "ablate" in words else len(words)
     if at >= len(words):
         words, at = ["python", "-m", "ablate", verb], 3
     words[at] = verb
-    kept = [word for word in words if word.split("=", 1)[0] not in settings]
+    gone = {*settings, *(("design", "seeds", "name") if settings.get("axes") == "none" else ())}
+    kept = [
+        word
+        for word in words
+        if (key := word.split("=", 1)[0]) not in gone
+        and not (key.startswith("levels.") and settings.get("axes") == "none")
+    ]
     return shlex.join([*kept, *(f"{key}={value}" for key, value in settings.items())])
 
 
@@ -184,7 +193,7 @@ def settle_table(plan: Settling, findings: Findings) -> Table | None:
             )
             for need in plan.needs
         ],
-        f"Points, in {family}, {POWER:.0%} power. SD: of the paired differences, with its upper "
+        f"Points, in {family}, {PERCENT} power. SD: of the paired differences, with its upper "
         f"80 % limit, on which plans rest. Found: the true difference that the pairs at hand find. "
         f"To find: fresh pairs{over} that find {points(findings.sesoi)}; for same: that show "
         f"equivalence within ±{points(findings.sesoi)} if there is no difference.",
@@ -242,13 +251,14 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
     if math.isfinite(widest.found):
         could = (
             f" The {widest.n} pairs at hand find a true average of {plain(widest.found, 2)} points "
-            f"with {POWER:.0%} power."
+            f"with {PERCENT} power."
         )
     if not unsettled:
         levels = level_contrasts(findings.main.primary)
         n_open = sum(effect.verdict in NOTHING_SAID for effect in levels)
-        rest = f" {n_open} of {len(levels)} level contrasts are not settled." if n_open else ""
-        return "Settled on average", f"The average effect is settled in this study.{could}{rest}"
+        rest = f" Level contrasts not settled: {n_open} of {len(levels)}." if n_open else ""
+        how = ", as far as an exploratory study can" if findings.exploratory else ""
+        return "Settled on average", f"The average effect is settled{how}.{could}{rest}"
     needed = max((need.pairs for need in unsettled if need.pairs is not None), default=None)
     if needed is None:
         return "More pairs", f"The pairs at hand show no spread to plan with.{could}"
@@ -256,12 +266,39 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
     return (
         f"{count(needed)} fresh pairs",
         f"About {count(needed)} fresh pairs{each} would find {points(findings.sesoi)} with "
-        f"{POWER:.0%} power.{could}",
+        f"{PERCENT} power.{could}",
     )
 
 
 def _settle_command(findings: Findings, mechanism: list[Need], groups: int) -> str:
-    """Pairs of each cell: what the widest contrast needs, and no fewer than a settling study's."""
+    """Pairs of each cell: what the widest spread needs, and no fewer than a settling study's."""
     needed = [need.pairs for need in mechanism if need.pairs is not None]
+    if findings.axes and needed:
+        needed = _pairs_at_reference(findings) or needed
     pairs = max([FEWEST, *(math.ceil(n / groups) for n in needed)])
-    return extended(findings.command, "settle", **{"settle.pairs": str(pairs)})
+    return extended(findings.command, "settle", **at_reference(findings), **{"settle.pairs": pairs})
+
+
+def _pairs_at_reference(findings: Findings) -> list[int]:
+    """Fresh pairs in all for each adapter's reference point, which varies more than the mean over
+    design points; empty where the table has no such arm or its differences no spread."""
+    reference = {axis: levels[0] for axis, levels in findings.axes.items()}
+    contrasts = [
+        versus(info.name, info.baseline)
+        for info in findings.arms
+        if info.is_mechanism and dict(info.levels) == reference
+    ]
+    if not contrasts or findings.pair != PAIR:
+        return []
+    try:
+        spreads = pilot(paired_table(findings), cells=(), primary=contrasts).primary
+    except StatsError:  # no pair is complete: the table says so already
+        return []
+    return [
+        pairs_for_t(
+            findings.sesoi, spread.sd_upper, alpha=findings.alpha, power=POWER,
+            groups=spread.groups,
+        )
+        for spread in spreads
+        if spread.usable
+    ]  # fmt: skip

@@ -105,7 +105,7 @@ def effect_table(
         " ".join(
             (
                 f"{comparison.units.capitalize()}; intervals hold together at "
-                f"{1 - comparison.alpha:.0%}; n: pairs (lost ones in brackets).",
+                f"{100 * (1 - comparison.alpha):g} %; n: pairs (lost ones in brackets).",
                 *notes,
             )
         ),

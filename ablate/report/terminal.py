@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ablate.console import WIDTH
@@ -21,6 +21,7 @@ from ablate.report.answer import (
 )
 from ablate.report.costs import overhead
 from ablate.report.panel import SECTIONS
+from ablate.report.printed import marked, panel_parts, spoken, text_table
 from ablate.report.probes import heading as probe_heading
 from ablate.report.rows import CellTable, Row, cell_tables, methods, primary_rows
 from ablate.report.screen import first_screen
@@ -35,16 +36,12 @@ if TYPE_CHECKING:
     from ablate.probing.findings import ProbeFindings
     from ablate.report.answer import Sentence
     from ablate.report.findings import Findings
-    from ablate.report.panel import Panel
-    from stats.report.section import Table as TextTable
     from stats.result import Comparison
 
 MAX_T = "max-T"
 """The usual correction; tables only name the method of rows that had another."""
 MOST_ROWS = 100
 """Rows of all cells together that are printed; more are counted, cell by cell."""
-LONGEST = 40
-"""Rows of a panel's table that are printed."""
 
 
 def terminal_report(findings: Findings) -> Group:
@@ -80,36 +77,6 @@ def terminal_report(findings: Findings) -> Group:
     return Group(*parts)
 
 
-def panel_parts(panel: Panel) -> list[Any]:
-    """A panel as it is printed: its sentences, its tables, its notes."""
-    from rich.text import Text
-
-    parts: list[Any] = [Text(""), Text(panel.title, style="bold")]
-    if panel.headline:
-        mark = MARKS[panel.verdict] if panel.verdict is not None else ""
-        parts.append(_marked([(mark, panel.headline)]))
-    parts += [Text(line) for line in panel.sentences]
-    for table in panel.tables:
-        parts += text_table(table)
-    return [*parts, *(Text(note, style="dim") for note in panel.notes)]
-
-
-def text_table(table: TextTable) -> list[Any]:
-    """A table of texts with its title and note; a long one is cut and says so."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
-    for name, left in zip(table.head, table.left, strict=True):
-        shown.add_column(Text(name), justify="left" if left else "right", overflow="fold")
-    for row in table.rows[:LONGEST]:
-        shown.add_row(*(Text(cell) for cell in row))
-    parts: list[Any] = [Text(""), Text(table.title, style="italic"), shown]
-    if len(table.rows) > LONGEST:
-        parts.append(Text(f"And {len(table.rows) - LONGEST} more rows: see the page."))
-    return [*parts, Text(table.note, style="dim")] if table.note else parts
-
-
 def _heading(title: str) -> list[Any]:
     from rich.rule import Rule
     from rich.text import Text
@@ -136,31 +103,13 @@ def _answer(findings: Findings) -> Table:
     return grid
 
 
-def _marked(lines: Iterable[tuple[str, str]]) -> Table:
-    """Sentences with the mark of their verdict before them."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.width = WIDTH
-    grid.add_column(width=2, no_wrap=True)
-    grid.add_column()
-    for mark, sentence in lines:
-        grid.add_row(Text(mark, style="bold"), Text(sentence))
-    return grid
-
-
-def _spoken(lines: Iterable[Sentence]) -> Table:
-    return _marked((MARKS[e.verdict] if e is not None else "", text) for e, text in lines)
-
-
 def _real(findings: Findings) -> list[Any]:
     rows, _ = split_primary(findings.main, findings)
     lines: list[Sentence] = [
         (None, line) for line in cell_sentences(findings.main, findings, "arm × cell comparisons")
     ]
     return [
-        _spoken([*lines, (None, failure_sentence(findings))]),
+        spoken([*lines, (None, failure_sentence(findings))]),
         *_primary("The mechanism, averaged over cells", findings.main, rows),
         *_cells("Per cell", findings.main, findings),
         *_failures(findings),
@@ -174,7 +123,7 @@ def _mechanism(findings: Findings) -> list[Any]:
         return [Text(NO_CONTROLS)]
     rows = primary_rows(findings.controls, findings)
     return [
-        _spoken(control_sentences(findings)),
+        spoken(control_sentences(findings)),
         *_primary("The mechanism against its controls", findings.controls, rows),
     ]
 
@@ -192,7 +141,7 @@ def _axes(findings: Findings) -> list[Any]:
         if effect is None or effect.name in names
     ]
     return [
-        _spoken(lines),
+        spoken(lines),
         *_primary("Level contrasts, averaged over cells", findings.main, rows),
     ]
 
@@ -208,7 +157,7 @@ def _cost(findings: Findings) -> list[Any]:
     lines: list[Sentence] = [(None, line) for line in retention_sentences(findings)]
     rows = primary_rows(retention, findings)
     return [
-        _spoken(lines),
+        spoken(lines),
         *told,
         *_primary("Retention, a family of its own", retention, rows),
         *_cells("Retention per cell", retention, findings),
@@ -227,7 +176,7 @@ def _settle(findings: Findings) -> list[Any]:
         parts += text_table(table)
     if plan.steps:
         parts.append(Text(""))
-        parts.append(_marked(("→", f"{step.why}\n{step.command}") for step in plan.steps))
+        parts.append(marked(("→", f"{step.why}\n{step.command}") for step in plan.steps))
     return parts
 
 

@@ -147,6 +147,7 @@ def _panels(findings: Findings, section: str) -> list[dict[str, Any]]:
     return [
         {
             "title": panel.title,
+            "word": panel.word,
             "headline": panel.headline,
             "verdict": None if panel.verdict is None else str(panel.verdict),
             "sentences": list(panel.sentences),

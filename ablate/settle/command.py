@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ablate.conduct import (
@@ -14,7 +14,7 @@ from ablate.conduct import (
     report_runs,
     train_missing,
 )
-from ablate.executors import LocalExecutor
+from ablate.executors import Executor
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import Ledger, open_ledger
 from ablate.options import Options
@@ -25,7 +25,8 @@ from ablate.report.files import write_bytes
 from ablate.runner import Tally
 from ablate.settle.plan_file import SEQUENTIAL, settling_plan
 from ablate.settle.refuse import explored, explored_sentence, refuse_leaks, refuse_selected_items
-from ablate.settle.register import Registration, register
+from ablate.settle.register import register
+from ablate.settle.sequential import decided, looks
 from ablate.study import Study
 
 if TYPE_CHECKING:
@@ -89,15 +90,13 @@ def _run(
     options: Options,
     ledger: Ledger,
     tracker: BackgroundTracker,
-    executor: LocalExecutor,
+    executor: Executor,
 ) -> tuple[Plan, Tally]:
     """Run the pairs that the stopping rule asks for; returns their plan."""
     rule = whole.study.settle
     record = recorder(whole, tracker)
     if rule.stopping != SEQUENTIAL:
         return whole, train_missing(whole, home, options, ledger, record, executor)
-    from ablate.settle.sequential import decided
-
     tally = Tally(0, 0, 0)
     for pairs in looks(rule.look, rule.budget):
         plan = first_pairs(whole, pairs)
@@ -105,11 +104,6 @@ def _run(
         if decided(plan, ledger):
             break
     return plan, tally
-
-
-def looks(each: int, budget: int) -> tuple[int, ...]:
-    """The numbers of pairs at which a sequential study looks; the last is its budget."""
-    return (*range(each, budget, each), budget)
 
 
 def first_pairs(whole: Plan, pairs: int) -> Plan:

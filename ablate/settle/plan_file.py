@@ -113,16 +113,20 @@ def plan_content(plan: Plan) -> dict[str, Any]:
             "sesoi": study.sesoi,
             "alpha": study.alpha,
             "retention margin": study.retention_margin,
-            "pairs per cell": most_pairs(study.settle),
             "stopping": _stopping(study),
+            "pairs per cell": most_pairs(study.settle),
+            "adapters": study.adapters,
+            "controls": study.controls,
+            "hp": vars(study.hp),
+            "block": vars(study.block),
+            "device": plan.runs[0].spec.device,
+            "precision": study.precision,
             "estimands": _estimands(plan),
             "claim": _claim(plan),
             "family": f"the claim over {cells}, in both directions; its error rate is alpha",
             "gates": _gates(study),
             "beside the gates": _beside(study, bool(plan.main and plan.retention)),
             "exclusion": EXCLUSION,
-            "adapters": study.adapters,
-            "controls": study.controls,
             "arms": [
                 {"name": arm.name, "adapter": arm.adapter, "control": arm.control}
                 | {"levels": arm.level_texts() if arm.point is not None else {}}
@@ -142,10 +146,6 @@ def plan_content(plan: Plan) -> dict[str, Any]:
             },
             "mix": {part.benchmark: part.digest for part in plan.runs[0].spec.mix},
             "seeds": study.seeds,
-            "hp": vars(study.hp),
-            "block": vars(study.block),
-            "device": plan.runs[0].spec.device,
-            "precision": study.precision,
             "plugins": study.plugins,
             "world": study.world,
             "recipes": {
@@ -257,7 +257,7 @@ def _beside(study: Study, retention: bool) -> tuple[str, ...]:
     if study.controls:
         said.append(
             "for each adapter: it is the mechanism, if the average against the adapter and against "
-            "every control is above zero, one-sided at alpha / 2 each (intersection-union)"
+            "every control is above zero, one-sided at alpha each (intersection-union)"
         )
     return tuple(said)
 
@@ -275,7 +275,8 @@ def _stopping(study: Study) -> dict[str, Any]:
             "after each look, the e-process of sign bets on the average over all cells, one value "
             "per seed, and the confidence sequence got from it, two-sided at alpha for each "
             "adapter; the study stops once every adapter has a verdict (superior, inferior or "
-            "equivalent within SESOI), or with the budget"
+            "equivalent within SESOI) and gate 1 shows the claim where all are superior or all "
+            "inferior, or with the budget"
         ),
     }
 
@@ -297,7 +298,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...
     before, after = dict(_entries(old)), dict(_entries(new))
     return tuple(
         Change(key, before.get(key, "absent"), after.get(key, "absent"))
-        for key in [*before, *(key for key in after if key not in before)]
+        for key in [*after, *(key for key in before if key not in after)]
         if before.get(key) != after.get(key)
     )
 
@@ -314,6 +315,8 @@ def _entries(content: Any, prefix: str = "") -> list[tuple[str, str]]:
         if any(isinstance(value, Mapping) for value in content):
             names = [str(value.get("name", i)) for i, value in enumerate(content)]
             inside = zip(names, content, strict=True)
-            return [entry for name, value in inside for entry in _entries(value, f"{prefix}.{name}")]
+            return [
+                entry for name, value in inside for entry in _entries(value, f"{prefix}.{name}")
+            ]
         return [(prefix, ", ".join(str(value) for value in content) or "none")]
     return [(prefix, f"{content}" if content != "" else "empty")]

@@ -79,7 +79,7 @@ def register(
     _refuse_edited(file, last)
     if digest == last.digest:
         refuse_used_seeds(plan, records, registered=last.written)
-        found = Registration(name, digest, registered, last.written)
+        found = Registration(name, digest, content, last.written)
         if not file.exists():
             _write_file(file, found)
         return found

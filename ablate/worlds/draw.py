@@ -13,7 +13,14 @@ from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import UNADAPTED, Part, RunSpec
 from ablate.streams import numpy_stream
 from ablate.worlds.registry import find_world
-from ablate.worlds.world import World, acting, adapter_parameters, extra_parameters, item_streams
+from ablate.worlds.world import (
+    Streams,
+    World,
+    acting,
+    adapter_parameters,
+    extra_parameters,
+    stream,
+)
 
 
 def execute(specs: Sequence[RunSpec], folder: Path | None = None) -> list[RunResult]:
@@ -27,19 +34,21 @@ def execute(specs: Sequence[RunSpec], folder: Path | None = None) -> list[RunRes
 
 def outcome(world: World, spec: RunSpec) -> RunResult:
     """What becomes of a run: diverged, or done with all items of its benchmarks answered."""
-    diverged = world.diverges(spec)
+    streams = world.streams(spec)
+    diverged = world.diverges(spec, streams)
+    scores = () if diverged else (answer(world, spec, streams, part) for part in spec.benchmarks)
     return RunResult(
         key=spec.key,
         outcome=DIVERGED if diverged else DONE,
         reason=f"synthetic: loss nan at step {spec.hp.steps // 2}" if diverged else "",
-        scores=() if diverged else tuple(answer(world, spec, part) for part in spec.benchmarks),
-        cost=cost(world, spec),
+        scores=tuple(scores),
+        cost=cost(spec, streams),
         losses=() if spec.adapter == UNADAPTED else (2.0, 1.0, 0.7),
         environment={"world": world.key},
     )
 
 
-def answer(world: World, spec: RunSpec, part: Part) -> Score:
+def answer(world: World, spec: RunSpec, streams: Streams, part: Part) -> Score:
     """A run's answers to the items of a part.
 
     An item has a difficulty, its percentile among equals, and is answered rightly where that lies
@@ -50,15 +59,12 @@ def answer(world: World, spec: RunSpec, part: Part) -> Score:
     noise = world.planted.noise
     p = world.accuracy(spec, part)
     if spec.adapter != UNADAPTED:
-        p += world.luck(spec, part) / 100
+        p += world.luck(streams, part.benchmark) / 100
     percentile = difficulties(world.key, part.digest, n).copy()
-    for keyed, share in (
-        (world.pair_of(spec), noise.pair_items),
-        (world.own_of(spec), noise.own_items),
-    ):
-        stream = item_streams(keyed, part.digest)
-        redrawn = stream.random(n) < share
-        percentile[redrawn] = stream.random(n)[redrawn]
+    for of, share in ((streams.pair, noise.pair_items), (streams.own, noise.own_items)):
+        rng = stream(of, f"items {part.digest}")
+        redrawn = rng.random(n) < share
+        percentile[redrawn] = rng.random(n)[redrawn]
     margin = 6.0 * (p - percentile)
     return Score(
         part.benchmark,
@@ -77,11 +83,11 @@ def difficulties(world: str, digest: str, n: int) -> np.ndarray:
     return values
 
 
-def cost(world: World, spec: RunSpec) -> Cost:
+def cost(spec: RunSpec, streams: Streams) -> Cost:
     """What the run would have cost: made up, yet plausible for a tiny backbone."""
     block, layers = acting(spec), spec.backbone.n_layers
     extra = block or spec.matched
-    scatter = float(numpy_stream({"by": world.own_of(spec)}, "seconds").lognormal(0.0, 0.1))
+    scatter = float(stream(streams.own, "seconds").lognormal(0.0, 0.1))
     work = 0.002 * spec.hp.steps * layers * (1.0 + 0.3 * (block is not None))
     trained = spec.adapter != UNADAPTED
     return Cost(

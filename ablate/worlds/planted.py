@@ -15,7 +15,7 @@ class Noise:
     answered anew by each pair, ``own_items`` by each run.
     """
 
-    pair: float = 2.0
+    pair: float = 3.0
     pair_cell: float = 1.5
     own: float = 0.8
     own_cell: float = 0.6

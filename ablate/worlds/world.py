@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import special
 
 from ablate.benchmarks import benchmark
-from ablate.spec import UNADAPTED, Backbone, Block, Part, RunSpec, canonical_json
+from ablate.spec import UNADAPTED, Backbone, Block, Part, RunSpec, content_key
 from ablate.streams import numpy_stream
 from ablate.worlds.levels import code
 from ablate.worlds.planted import Planted
@@ -29,6 +27,14 @@ REFERENCE_LR = math.log10(5e-3)
 LIMITS = (0.01, 0.99)
 BLOCK_ADAPTS = 0.5
 """The share of the adaptation that a block alone reaches (scope side)."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Names of random streams: those that the arms of a pair share, and those of the run alone."""
+
+    pair: str
+    own: str
 
 
 @dataclass(frozen=True)
@@ -77,37 +83,35 @@ class World:
                 points += self._peculiar(spec.backbone.digest, part.benchmark)
         return points
 
-    def luck(self, spec: RunSpec, part: Part) -> float:
-        """The pair's and the run's own deviation from ``accuracy``, in points."""
-        noise, name = self.planted.noise, part.benchmark
-        pair, own = self.pair_of(spec), self.own_of(spec)
+    def luck(self, streams: Streams, name: str) -> float:
+        """The pair's and the run's own deviation from ``accuracy`` on a benchmark, in points."""
+        noise = self.planted.noise
         return (
-            noise.pair * _normal(pair, "level")
-            + noise.pair_cell * _normal(pair, f"benchmark {name}")
-            + noise.own * _normal(own, "level")
-            + noise.own_cell * _normal(own, f"benchmark {name}")
+            noise.pair * _normal(streams.pair, "level")
+            + noise.pair_cell * _normal(streams.pair, f"benchmark {name}")
+            + noise.own * _normal(streams.own, "level")
+            + noise.own_cell * _normal(streams.own, f"benchmark {name}")
         )
 
-    def diverges(self, spec: RunSpec) -> bool:
+    def diverges(self, spec: RunSpec, streams: Streams) -> bool:
         """Whether the run's loss blows up: an accident, or the mechanism's with bad luck."""
+        planted, block = self.planted, acting(spec)
         if spec.adapter == UNADAPTED:
             return False
-        own, planted = self.own_of(spec), self.planted
-        if numpy_stream(_mapping(own), "accident").random() < planted.accidents:
+        if planted.accidents and stream(streams.own, "accident").random() < planted.accidents:
             return True
-        block = acting(spec)
-        unlucky = float(special.ndtr(_normal(own, "level"))) < planted.diverging
-        return block is not None and block.control is None and unlucky
+        if block is None or block.control is not None:
+            return False
+        return float(special.ndtr(_normal(streams.own, "level"))) < planted.diverging
 
-    def pair_of(self, spec: RunSpec) -> str:
-        """What keys the streams that the arms of a pair share, as text."""
-        return canonical_json(spec.pair() | {"world": self.key})
-
-    def own_of(self, spec: RunSpec) -> str:
-        """What keys a run's own streams, as text; a block that never acts has its baseline's."""
+    def streams(self, spec: RunSpec) -> Streams:
+        """What a run's luck is drawn from; a block that never acts has its baseline's luck."""
         if spec.block is not None and acting(spec) is None:
             spec = dataclasses.replace(spec, block=None)
-        return canonical_json({"run": spec.key, "world": self.key})
+        return Streams(
+            content_key({"world": self.key, "pair": spec.pair()}),
+            content_key({"world": self.key, "run": spec.key}),
+        )
 
     def _base(self, backbone: str, name: str) -> float:
         return BASE[0] + (BASE[1] - BASE[0]) * self._fixed("uniform", f"cell {backbone} {name}")
@@ -179,14 +183,10 @@ def _fixed(world: str, law: str, name: str) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def _normal(keyed: str, name: str) -> float:
-    return float(numpy_stream(_mapping(keyed), name).standard_normal())
+def _normal(of: str, name: str) -> float:
+    return float(stream(of, name).standard_normal())
 
 
-def _mapping(keyed: str) -> Mapping[str, Any]:
-    return {"by": keyed}
-
-
-def item_streams(keyed: str, digest: str) -> np.random.Generator:
-    """The stream of a pair's or a run's answers to the items of a digest."""
-    return numpy_stream({"by": keyed}, f"items {digest}")
+def stream(of: str, name: str) -> np.random.Generator:
+    """The stream ``name`` of a pair or a run (see :class:`Streams`)."""
+    return numpy_stream({"of": of}, name)

@@ -53,8 +53,9 @@ class MechanismEffect:
     ``estimate``, ``se``, ``df``, ``p``, ``low`` and ``high`` come from the mixed model; ``scope``
     says for which cells they speak: where the mechanism's interplay with cells is random, for cells
     like these, else for these cells. ``pairs`` is the paired t test on differences averaged over
-    cells within the pair: always for these cells. ``headline`` names the one to quote: "pairs"
-    where the model is on its boundary, else "model".
+    cells within the pair: always for these cells. Its ``unit`` is "pairs", or "draws" where there
+    are hp draws: seeds of a draw have its hyperparameters in common and are averaged within it.
+    ``headline`` names the one to quote: "pairs" where the model is on its boundary, else "model".
     """
 
     name: str
@@ -66,6 +67,7 @@ class MechanismEffect:
     high: float
     scope: str
     pairs: PairedT | None
+    unit: str
     headline: str
 
 
@@ -317,6 +319,7 @@ def _effects(fit: LmmFit, r: Results, level: float) -> tuple[MechanismEffect, ..
                 t.ci_high,
                 scope,
                 pairs,
+                "draws" if r.varies(r.hp) else "pairs",
                 "pairs" if fit.boundary and pairs is not None else "model",
             )
         )
@@ -328,13 +331,23 @@ def _fixed_factors(fit: LmmFit) -> set[str]:
 
 
 def _pair_level(r: Results, contrast: Contrast, level: float) -> PairedT | None:
-    """The paired t test on differences averaged over cells within the pair, then over groups."""
+    """The paired t test on differences averaged over cells within the pair, then over groups.
+
+    Backbones share hp draws, and seeds of a draw its hyperparameters: there, the draw is the unit,
+    its seeds averaged in each cell first.
+    """
     from stats.prepare import Room, averaged
     from stats.table import PairedTable
 
-    pair = r.pair or r.seed
+    pair, frame = r.pair or r.seed, r.frame
+    if r.varies(r.hp):
+        whole = frame[frame[r.arm].isin(list(contrast.weights))]
+        by_pair = list(dict.fromkeys([*r.cell, *pair]))
+        arms = whole.groupby(by_pair, sort=False)[r.arm].transform("size")
+        pair, frame = (r.hp,), whole[arms == len(contrast.weights)]
+        frame = frame.groupby([r.arm, *r.cell, r.hp], sort=False, as_index=False)[r.score].mean()
     table = PairedTable.from_frame(
-        r.frame, arm=r.arm, pair=pair, cell=r.cell, score=r.score, allow_failed=True
+        frame, arm=r.arm, pair=pair, cell=r.cell, score=r.score, allow_failed=True
     )
     scores = table.scores()
     test = averaged(contrast, list(range(len(scores.cells))), table, scores, Room({}, None))

@@ -63,7 +63,7 @@ def sentence(effect: MechanismEffect, units: str) -> str:
     t = effect.pairs
     paired = (
         f"paired test, for these cells: {number(t.mean, sign=True)} {units} [{number(t.ci_low)}, "
-        f"{number(t.ci_high)}], p {p_value(t.p, equals=True)}, {t.n} pairs"
+        f"{number(t.ci_high)}], p {p_value(t.p, equals=True)}, {t.n} {effect.unit}"
     )
     first, second = (paired, model) if effect.headline == "pairs" else (model, paired)
     return f"{effect.name}: {first} ({second})."

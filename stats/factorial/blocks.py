@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stats.contrast import Contrast
+from stats.sample import ROUNDING
 from stats.table import Key, PairedTable, Scores
 
 
@@ -42,7 +43,7 @@ def blocks(
         inside = [
             p for p, pair in enumerate(scores.pairs) if table.group_of(pair, table.pair) == group
         ]
-        values = scores.values[np.ix_(at, inside, columns)]
+        values = scores.values[np.ix_(at, np.array(inside, dtype=int), np.array(columns))]
         whole = ~np.isnan(values).any(axis=(0, 2))
         out.append(Block(group, tuple(scores.cells[c] for c in columns), values[:, whole]))
     return tuple(out)
@@ -82,7 +83,7 @@ def pooled_error(parts: Sequence[Block]) -> PooledError:
     with groups as strata.
     """
     squares, df, observations = 0.0, 0, 0
-    shares = 0.0
+    shares = magnitude = 0.0
     for part in parts:
         if part.n == 0:
             return PooledError(float("nan"), 0, 0, float("nan"))
@@ -91,6 +92,7 @@ def pooled_error(parts: Sequence[Block]) -> PooledError:
         squares += float((left**2).sum())
         df += (y.shape[0] - 1) * (y.shape[1] - 1)
         observations += y.size
+        magnitude = max(magnitude, float(np.abs(part.values).max(initial=0.0)))
         shares += 1 / part.n / len(parts) ** 2
     sd = float(np.sqrt(squares / df)) if df else float("nan")
-    return PooledError(sd, df, observations, shares)
+    return PooledError(0.0 if sd <= ROUNDING * magnitude else sd, df, observations, shares)

@@ -105,8 +105,8 @@ def fraction(
     for target, (sign, word) in parsed.items():
         column[target] = sign * np.prod([column[name] for name in word], axis=0)
     coded = np.column_stack([column[name] for name in names])
-    relation = _relation(coded, names)
-    resolution = _shortest(relation)
+    relation = relation_of(coded, names)
+    resolution = shortest(relation)
     if resolution is not None and resolution < 3:
         short = min(relation, key=lambda word: word.count(":"))
         raise StatsError(
@@ -147,7 +147,7 @@ def defining_relation(design: pd.DataFrame, levels: Levels | None = None) -> tup
                 f"it has {len(order)} levels, not two", place=f"factor '{name}'", value=order
             )
         coded[:, i] = [2 * order.index(value) - 1 for value in labels(design[name], name)]
-    return _relation(coded, names)
+    return relation_of(coded, names)
 
 
 def resolution(design: pd.DataFrame, levels: Levels | None = None) -> int | None:
@@ -156,7 +156,7 @@ def resolution(design: pd.DataFrame, levels: Levels | None = None) -> int | None
     Resolution III: factors are confounded with two-factor interactions; IV: two-factor interactions
     with each other; V and more: all of them are apart. Raises as ``defining_relation`` does.
     """
-    return _shortest(defining_relation(design, levels))
+    return shortest(defining_relation(design, levels))
 
 
 def resolution_text(value: int | None) -> str:
@@ -201,8 +201,11 @@ def _generator(text: str, names: tuple[str, ...]) -> tuple[str, int, tuple[str, 
     return target, sign, word
 
 
-def _relation(coded: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The constant words of rows of -1 and 1, shortest first; StatsError if not regular."""
+def relation_of(coded: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The constant words of rows of -1 and 1 (runs, factors), shortest first.
+
+    Raises StatsError when the distinct rows are no regular fraction.
+    """
     points, repeats = np.unique(coded, axis=0, return_counts=True)
     bits = (points != points[0]).astype(np.uint8)
     basis, pivots = _reduced(bits)
@@ -248,5 +251,6 @@ def _reduced(bits: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
     return rows, pivots
 
 
-def _shortest(relation: tuple[str, ...]) -> int | None:
+def shortest(relation: Sequence[str]) -> int | None:
+    """The length of the shortest word, which is the resolution; None where there is none."""
     return min((word.count(":") + 1 for word in relation), default=None)

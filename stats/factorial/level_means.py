@@ -12,11 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stats.contrast import Contrast
 from stats.errors import StatsError
-from stats.factorial.coding import Levels, code, factor_levels
 from stats.paired import check_level, paired_t
 from stats.prepare import Prepared, Room, each_test
 from stats.record import Record, versions
@@ -94,57 +91,25 @@ class LevelMeans(Record):
 
 
 def level_contrasts(
-    design: pd.DataFrame,
-    terms: Sequence[str],
+    acting: Mapping[str, Mapping[str, str | None]],
+    levels: Mapping[str, Sequence[str]],
     baseline: Mapping[str, float] | str,
-    levels: Levels | None = None,
+    mains: Mapping[tuple[str, str], Contrast],
+    interactions: Mapping[tuple[str, str], Contrast],
 ) -> tuple[LevelContrast, ...]:
-    """Marginal means of every term as contrasts to the baseline, for ``level_means``.
+    """Marginal means as contrasts to the baseline, consistent with the effects that are tested.
 
-    ``design`` has a column per factor and a row per design point; its index names the arms (an arm
-    that stands for several points occurs several times). ``terms`` is the model, mains and
-    interactions ("mixer", "mixer:scope"). A mean is the model's prediction at the levels, averaged
-    over the other factors with equal weights (``predictions``). An interaction's means are those
-    of each combination of levels.
+    ``acting`` gives each arm's level of each axis, None where the axis does nothing; ``levels``
+    the order of an axis's levels, the reference first. ``mains`` has the contrast of a level
+    against the reference by (axis, level), ``interactions`` half the difference of differences by
+    pair of axes, for which means of the combinations are wanted. ``baseline`` is an arm, or the
+    shares (sum 1) of several.
 
-    Raises StatsError for what ``coding.code`` refuses and shares that do not sum to 1.
-    """
-    model = code(design, terms, levels)
-    x = np.column_stack([np.ones(len(design)), *(term.columns for term in model)])
-    ends = np.cumsum([1, *(len(term.names) for term in model)])
-    at = {term.term: slice(a, b) for term, a, b in zip(model, ends, ends[1:], strict=False)}
-    order = {name: factor_levels(design, name, levels) for name in design.columns}
-    rows: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
-    for term in model:
-        factors = term.term.split(":")
-        for chosen in itertools.product(*(order[factor] for factor in factors)):
-            row = np.zeros(x.shape[1])
-            row[0] = 1.0
-            here = dict(zip(factors, chosen, strict=True))
-            for other in model:
-                parts = other.term.split(":")
-                if set(parts) <= set(factors):
-                    value = np.ones(1)
-                    for part in parts:
-                        value = np.outer(value, _coded(order[part], here[part])).ravel()
-                    row[at[other.term]] = value
-            rows[term.term, chosen] = row
-    return predictions(x, [str(arm) for arm in design.index], rows, baseline)
-
-
-def predictions(
-    x: np.ndarray,
-    arms: Sequence[str],
-    rows: Mapping[tuple[str, tuple[str, ...]], np.ndarray],
-    baseline: Mapping[str, float] | str,
-) -> tuple[LevelContrast, ...]:
-    """A linear model's predictions by least squares, as contrasts to the baseline.
-
-    ``x`` (points, c) is the model's matrix, the mean's column of ones first, and ``arms`` names
-    the arm of each point. ``rows`` gives, by term and levels, the row (c,) at which to predict; in
-    an orthogonal design the prediction at a level is the plain mean of the points there.
-    ``baseline`` is an arm, or the shares (sum 1) of several. Predictions that the points cannot
-    estimate are left out.
+    A mean is the plain mean of the arms at the level; in an orthogonal design it is the
+    least-squares mean, and plain means differ by just the effects. In other designs they do not,
+    because points at the level differ in the other axes too: then the plain means are moved,
+    around their common centre, until they differ by the effect that is tested (those of two axes
+    of two levels each: by the interaction). Levels and combinations that no arm has are left out.
 
     Raises StatsError for shares that do not sum to 1.
     """
@@ -153,22 +118,59 @@ def predictions(
         raise StatsError(
             "the baselines' shares do not sum to 1", place="baseline", value=dict(shares)
         )
-    inverse = np.linalg.pinv(x)
-    spanned = inverse @ x  # a row a is estimable where a = a @ spanned
     out = []
-    for (term, levels), row in rows.items():
-        if not np.allclose(row @ spanned, row, atol=1e-8):
-            continue
-        weights: dict[str, float] = {}
-        for arm, weight in zip(arms, row @ inverse, strict=True):
-            weights[arm] = weights.get(arm, 0.0) + float(weight)
-        weights = {arm: weight for arm, weight in weights.items() if abs(weight) > 1e-12}
-        for arm, share in shares.items():
-            weights[arm] = weights.get(arm, 0.0) - share
-        factors = zip(term.split(":"), levels, strict=True)
-        name = ", ".join(f"{factor} {level}" for factor, level in factors)
-        out.append(LevelContrast(term, levels, Contrast(name, weights, term)))
+
+    def add(term: str, at: tuple[str, ...], weights: Mapping[str, float]) -> None:
+        factors = zip(term.split(":"), at, strict=True)
+        name = ", ".join(f"{axis} {level}" for axis, level in factors)
+        out.append(LevelContrast(term, at, Contrast(name, _sum((1, weights), (-1, shares)), term)))
+
+    for axis, order in levels.items():
+        means = {level: _plain(acting, {axis: level}) for level in order}
+        means = {level: mean for level, mean in means.items() if mean}
+        reference, *others = means or [""]
+        effects = {level: mains[axis, level].weights for level in others if (axis, level) in mains}
+        moved = len(effects) == len(others)
+        for level, mean in means.items():
+            if moved:  # the centre, and the effect less the mean effect
+                share = 1 / len(means)
+                centre = _sum(*((share, other) for other in means.values()))
+                lessened = _sum(*((-share, effect) for effect in effects.values()))
+                own = effects.get(level, {}) if level != reference else {}
+                mean = _sum((1, centre), (1, own), (1, lessened))
+            add(axis, (level,), mean)
+    for (a, b), contrast in interactions.items():
+        corners = {
+            (x, y): _plain(acting, {a: x, b: y}) for x, y in itertools.product(levels[a], levels[b])
+        }
+        corners = {at: mean for at, mean in corners.items() if mean}
+        correction: Mapping[str, float] = {}
+        if len(levels[a]) == len(levels[b]) == 2 and len(corners) == 4:
+            signs = zip((-0.5, 0.5, 0.5, -0.5), corners.values(), strict=True)
+            correction = _sum((1, contrast.weights), *signs)  # tested less plain
+        for i, (at, mean) in enumerate(corners.items()):
+            sign = 0.5 if i in (0, 3) else -0.5
+            add(f"{a}:{b}", at, _sum((1, mean), (sign, correction)))
     return tuple(out)
+
+
+def _plain(
+    acting: Mapping[str, Mapping[str, str | None]], at: Mapping[str, str]
+) -> dict[str, float]:
+    """Equal weights on the arms at these levels; empty where there is none."""
+    chosen = [
+        arm for arm, own in acting.items() if all(own[axis] == level for axis, level in at.items())
+    ]
+    return {arm: 1 / len(chosen) for arm in chosen}
+
+
+def _sum(*parts: tuple[float, Mapping[str, float]]) -> dict[str, float]:
+    """A weighted sum of weights of arms; what is left of those that cancel is rounding."""
+    total: dict[str, float] = {}
+    for factor, weights in parts:
+        for arm, weight in weights.items():
+            total[arm] = total.get(arm, 0.0) + factor * weight
+    return {arm: weight for arm, weight in total.items() if abs(weight) > 1e-12}
 
 
 def level_means(
@@ -211,7 +213,7 @@ def level_means(
     return LevelMeans(
         estimand="Mean of the design points at a level, or at a combination of two, minus the "
         "baseline.",
-        method=f"Least-squares marginal means as contrasts within the pair; t intervals at "
+        method=f"Marginal means as contrasts within the pair; t intervals at "
         f"{confidence_level:.0%}, each for itself (not adjusted).",
         overall=tuple(mean(test) for test in means),
         per_cell=tuple(mean(test) for test in cells),
@@ -219,9 +221,3 @@ def level_means(
         versions=versions(),
         units=table.units,
     )
-
-
-def _coded(order: Sequence[str], level: str) -> np.ndarray:
-    """A level's row of effects coding: -1 everywhere at the first level, else one 1."""
-    row = np.array([float(level == other) for other in order[1:]])
-    return row if level != order[0] else row - 1.0

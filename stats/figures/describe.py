@@ -103,7 +103,10 @@ def budget_plot(
             _plain(axis)
             _budget_axis(axis, max(p.budget for p in curve.points))
             axis.set_ylim(*_frame(points))
-        foot(figure, [_band(), *handles], [_band_label(curve.confidence_level), *_names(handles)])
+        names = _names(handles)
+        if any(np.isfinite(p.low) for p in curve.points):
+            handles, names = [_band(), *handles], [_band_label(curve.confidence_level), *names]
+        foot(figure, handles, names)
         finish(figure, "trials", title)
     return figure
 

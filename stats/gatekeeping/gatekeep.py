@@ -43,6 +43,7 @@ def gatekeep(
     contrasts: Sequence[Contrast],
     *,
     subject: str = "the arm",
+    says: tuple[str, str] = ("is better than", "is worse than"),
     sensitivity: PairedTable | None = None,
     alpha: float = 0.05,
     sesoi: float | None = None,
@@ -67,7 +68,7 @@ def gatekeep(
 
     ``sensitivity`` is a second table of the same pairs in which, for example, failed runs have
     scores: a claim must then be shown in both, its p is the larger (again intersection-union).
-    ``sesoi`` only serves the wording of the average's verdict. Max-T is not used: the null
+    ``subject``, ``says`` and ``sesoi`` only serve the wording. Max-T is not used: the null
     distribution of the smallest of several t statistics depends on which contrast has no effect,
     which is not known; the inheritance procedure needs valid p-values and nothing else.
 
@@ -142,6 +143,7 @@ def gatekeep(
         )
     return Gatekept(
         subject=subject,
+        says=says,
         contrasts=tuple(contrast.name for contrast in contrasts),
         estimand=_estimand(contrasts, table, evidence),
         method=_method(evidence, len(contrasts), sensitivity is not None, alpha),
@@ -277,9 +279,7 @@ def _by_e(
         float(e_process(sample, side, effects=effects).p[-1]) for side in ("greater", "less")
     )
     # Not intersected with earlier intervals: it then holds the mean that stands beside it.
-    sequence = confidence_sequence(
-        sample, "two-sided", 1 - alpha, effects=effects, running=False
-    )
+    sequence = confidence_sequence(sample, "two-sided", 1 - alpha, effects=effects, running=False)
     mean = float(sample.values[0].mean())
     low, high = float(sequence.low[-1]), float(sequence.high[-1])
     return _Tested(test, sample.n, mean, nan, nan, low, high, (up, down), nan)

@@ -73,9 +73,7 @@ def inheritance(
     return adjusted, opened
 
 
-def _shares(
-    roots: list[int], children: list[list[int]], rejected: np.ndarray
-) -> dict[int, float]:
+def _shares(roots: list[int], children: list[list[int]], rejected: np.ndarray) -> dict[int, float]:
     """The share of the level that each hypothesis has which can be tested now."""
     done = rejected.copy()
     for i in range(len(children) - 1, -1, -1):

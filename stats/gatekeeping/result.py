@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stats.record import Record
 from stats.verdict import Verdict
-from stats.wording import number, p_value
+from stats.wording import amount, number, p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,8 @@ class GatePart:
 
     ``delta``, ``se``, ``low`` and ``high`` are in the table's units; the interval is two-sided,
     unadjusted, at 1 - alpha. ``p_better`` and ``p_worse`` are one-sided; ``p_signflip`` is that of
-    the two-sided sign-flip test, beside the t test. ``sensitivity_*`` are those of the second table, equal to the first where none was given.
-    NaN where no test is possible.
+    the two-sided sign-flip test, beside the t test. ``sensitivity_*`` are those of the second
+    table, equal to the first where none was given. NaN where no test is possible.
     """
 
     contrast: str
@@ -109,11 +109,13 @@ class Gate(Record):
 class Gatekept(Record):
     """The outcome of ``gatekeep``: ``gates`` in the order of the tree, the average first.
 
-    ``subject`` is what the claim is about, ``contrasts`` the names of its parts. ``evidence`` is
-    "t" or "e". ``sensitivity`` tells whether a second table had to show the same.
+    ``subject`` is what the claim is about, ``contrasts`` name what it is compared with, and
+    ``says`` are the words between them where it is better and where it is worse.
+    ``evidence`` is "t" or "e". ``sensitivity`` tells whether a second table had to show the same.
     """
 
     subject: str
+    says: tuple[str, str]
     contrasts: tuple[str, ...]
     estimand: str
     method: str
@@ -156,47 +158,54 @@ class Gatekept(Record):
 
     def sentences(self) -> tuple[str, ...]:
         """What the gates let be said: on average, of groups of cells, of cells."""
-        return (self._first(), *(self._later(gate) for gate in (2, 3) if self.at(gate)))
+        later = [gate for gate in (2, 3) if self.at(gate)]
+        if all(item.verdict is GateVerdict.CLOSED for item in self.gates[1:]):
+            later = []  # the first sentence says so
+        return (self._first(), *(self._later(gate) for gate in later))
 
     def _first(self) -> str:
         average, cells = self.average, self._n_cells()
         where = f"on average over {'these' if cells > 1 else 'this'} {_count(cells, 'cell')}"
-        what = average.parts_text(self.units)
-        whole = f"({what}; adjusted p {p_value(average.p_adjusted, equals=True)}, "
-        whole += f"{_count(average.n_pairs, 'pair')})"
-        many = "" if len(self.contrasts) == 1 else ", in each of these contrasts"
+        names = ", ".join(self.contrasts)
+        whom = f"each of {names}" if len(self.contrasts) > 1 else names
+        proof = (
+            f"({average.parts_text(self.units)}; adjusted p "
+            f"{p_value(average.p_adjusted, equals=True)}, {_count(average.n_pairs, 'pair')})"
+        )
+        better, worse = self.says
         if average.verdict in (GateVerdict.BETTER, GateVerdict.WORSE):
+            said = better if average.verdict is GateVerdict.BETTER else worse
             size = ""
             if self.verdict.endswith("meaningful") and self.sesoi is not None:
-                size = f", by more than {self.sesoi:g} {self.units}"
-            return f"{self.subject} is {average.verdict} {where}{many}{size} {whole}."
+                size = f", by more than {amount(self.sesoi, self.units)}"
+            return f"{self.subject} {said} {whom} {where}{size} {proof}."
         if average.verdict is GateVerdict.IDENTICAL:
-            return f"{self.subject} changes no score {where} ({average.n_pairs} pairs)."
+            return f"{self.subject} changes no score of {whom} {where} ({average.n_pairs} pairs)."
         if average.verdict is GateVerdict.UNDEFINED:
-            return f"No test is possible of {self.subject} {where}: {what}."
-        closed = (
-            "; claims about less than that are therefore not tested" if len(self.gates) > 1 else ""
-        )
+            return (
+                f"No test is possible of whether {self.subject} {better} {whom} {where}: "
+                f"{average.parts_text(self.units)}."
+            )
+        closed = "; nothing less than the average is tested then" if len(self.gates) > 1 else ""
         return (
-            f"It is not shown that {self.subject} is better or worse {where}{many} {whole}{closed}."
+            f"It is not shown that {self.subject} {better} {whom} {where}, nor that it {worse} "
+            f"{'each' if len(self.contrasts) > 1 else 'it'} {proof}{closed}."
         )
 
     def _later(self, gate: int) -> str:
         claims = self.at(gate)
-        kind = "cell" if gate == 3 else claims[0].name and "/".join(claims[0].place)
-        tested = [c for c in claims if c.verdict is not GateVerdict.CLOSED]
-        if not tested:
-            return f"No {kind} is tested: the gate before is closed."
-        found = [c for c in claims if c.verdict in (GateVerdict.BETTER, GateVerdict.WORSE)]
+        kind = "cell" if gate == 3 else "/".join(claims[0].place)
+        tested = sum(claim.verdict is not GateVerdict.CLOSED for claim in claims)
         ends = {
-            word: ", ".join(c.name for c in found if c.verdict is word)
+            word: [claim.name for claim in claims if claim.verdict is word]
             for word in (GateVerdict.BETTER, GateVerdict.WORSE)
         }
-        said = "; ".join(f"{word} in {names}" for word, names in ends.items() if names)
-        counted = f"{len(found)} of {_count(len(claims), kind)} shown"
-        if len(tested) < len(claims):
-            counted += f" ({len(tested)} tested)"
-        return f"{counted}{': ' + said if said else ''}."
+        said = "; ".join(f"{word} in {', '.join(names)}" for word, names in ends.items() if names)
+        found = sum(map(len, ends.values()))
+        text = f"Shown in {found} of {_count(len(claims), kind)}"
+        if tested < len(claims):
+            text += f", {tested} of them tested"
+        return f"{text}{': ' + said if said else ''}."
 
     def _n_cells(self) -> int:
         parents = {item.parent for item in self.gates}

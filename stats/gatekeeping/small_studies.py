@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
@@ -14,9 +14,9 @@ from scipy import special
 from stats.contrast import Contrast
 from stats.errors import StatsError
 from stats.paired import check_level
-from stats.prepare import Room, averaged, check_contrasts, in_cell
+from stats.prepare import Room, check_contrasts, in_cell
 from stats.record import Record, seed_of
-from stats.sample import ROUNDING, Sample
+from stats.sample import ROUNDING
 from stats.table import Key, PairedTable, Scores
 from stats.wording import number
 
@@ -36,7 +36,8 @@ class SmallStudy(Record):
     ``higher`` where the mean alone is above zero (what tables of means claim). ``smallest`` and
     ``largest`` are the extreme means, ``full`` is that of all pairs, in score units. Among subsets
     with a significant difference: ``wrong_sign`` is the share whose sign is not that of all pairs,
-    ``exaggeration`` the mean size over that of all pairs (both NaN where none is significant).
+    ``exaggeration`` the mean size over that of all pairs. Both are NaN where no subset is
+    significant, or all pairs together are not: their mean is then nothing to compare with.
     """
 
     cell: dict[str, str] | None
@@ -59,7 +60,8 @@ class SmallStudies(Record):
 
     ``n_indices`` pair indices (training seeds) were whole in every cell, ``n_left_out`` were not.
     ``sweeps`` gives, per size, the smallest and the largest number of cells whose mean is not below
-    zero, and the share of subsets in which that is true of all of them.
+    zero, and the share of subsets in which that is true of all of them. ``averages`` has, per size,
+    mean and p of each subset, averaged over cells, for figures; ``to_dict`` leaves them out.
     """
 
     contrast: str
@@ -74,7 +76,11 @@ class SmallStudies(Record):
     alpha: float
     rng_seed: int | None
     units: str
-    means: dict[int, np.ndarray] = field(repr=False)
+    averages: dict[int, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the thousands of subsets."""
+        return {name: value for name, value in super().to_dict().items() if name != "averages"}
 
     def average(self, size: int) -> SmallStudy:
         """The average's studies of that size; StatsError where there are none."""
@@ -89,20 +95,17 @@ class SmallStudies(Record):
 
     def sentence(self, size: int) -> str:
         """What studies of that size would have said, on average over cells."""
-        s, (_, _, all_up) = self.average(size), self.sweeps[size]
+        s, (fewest, most, _) = self.average(size), self.sweeps[size]
         text = (
-            f"With {size} seeds, {s.gain:.0%} of such studies would have claimed a gain on average "
-            f"over the cells (p < {self.alpha:g}), {s.loss:.0%} a loss, {s.neither:.0%} neither; "
-            f"the means run from {number(s.smallest, sign=True)} to "
-            f"{number(s.largest, sign=True)} {self.units}, {s.higher:.0%} of them above zero"
+            f"Of studies with {size} seeds, {s.gain:.0%} would have claimed a gain on average "
+            f"(p < {self.alpha:g}), {s.loss:.0%} a loss, {s.neither:.0%} neither; means from "
+            f"{number(s.smallest, sign=True)} to {number(s.largest, sign=True)} {self.units}, "
+            f"{s.higher:.0%} above zero"
         )
         if self.n_cells > 1:
-            text += f", and in {all_up:.0%} no cell's mean is below zero"
-        if not math.isnan(s.exaggeration) and s.full != 0:
-            text += (
-                f". What was significant was {number(s.exaggeration)} times as large as with all "
-                f"{self.n_indices}"
-            )
+            text += f"; {fewest} to {most} of {self.n_cells} cells not below zero"
+        if not math.isnan(s.exaggeration):
+            text += f"; significant means {number(s.exaggeration)} times those of all seeds"
         return text + "."
 
     def table(self) -> pd.DataFrame:
@@ -154,9 +157,7 @@ def small_studies(
     """
     check_level(alpha, "alpha")
     if not sizes or any(size != int(size) or size < 2 for size in sizes):
-        raise StatsError(
-            "sizes must be whole numbers from 2 on", place="sizes", value=list(sizes)
-        )
+        raise StatsError("sizes must be whole numbers from 2 on", place="sizes", value=list(sizes))
     scores = table.scores()
     check_contrasts([contrast], scores, "contrast")
     by_cell, groups, left_out = _differences(table, contrast, scores)
@@ -166,7 +167,7 @@ def small_studies(
     generator = np.random.default_rng(rng)
     studies: list[SmallStudy] = []
     sweeps: dict[int, tuple[int, int, float]] = {}
-    means_by_size: dict[int, np.ndarray] = {}
+    averages: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     used = tuple(sorted({int(size) for size in sizes if size < count}))
     if not used:
         raise StatsError(
@@ -178,16 +179,16 @@ def small_studies(
     for size in used:
         subsets = _subsets(count, size, most_subsets, generator)
         average, p_average = _tests(within[:, subsets], magnitude)
-        studies.append(_study(None, size, average, p_average, float(within.mean()), alpha))
+        studies.append(_study(None, size, average, p_average, within[:, None], magnitude, alpha))
         not_below = np.zeros(len(subsets), dtype=int)
         for name, values in zip(names, data, strict=True):
             mean, p = _tests(values[None, subsets], magnitude)
             place = dict(zip(table.cell, name, strict=True))
-            studies.append(_study(place, size, mean, p, float(values.mean()), alpha))
+            studies.append(_study(place, size, mean, p, values[None, None], magnitude, alpha))
             not_below += mean >= 0
         share = float((not_below == len(names)).mean())
         sweeps[size] = (int(not_below.min()), int(not_below.max()), share)
-        means_by_size[size] = average
+        averages[size] = (average, p_average)
     return SmallStudies(
         contrast=contrast.name,
         estimand="what a study of so many of these pairs would have claimed",
@@ -204,7 +205,7 @@ def small_studies(
         alpha=alpha,
         rng_seed=seed_of(rng),
         units=table.units,
-        means=means_by_size,
+        averages=averages,
     )
 
 
@@ -236,9 +237,7 @@ def _differences(
             value=len(whole),
         )
     planned = {tuple(pair[i] for i in own) for pair in scores.pairs}
-    by_cell = {
-        cell: np.array([values[key] for key in whole]) for cell, values in found.items()
-    }
+    by_cell = {cell: np.array([values[key] for key in whole]) for cell, values in found.items()}
     groups = [table.group_of(cell, table.cell) for cell in by_cell]
     return by_cell, groups, len(planned) - len(whole)
 
@@ -275,13 +274,17 @@ def _study(
     size: int,
     mean: np.ndarray,
     p: np.ndarray,
-    full: float,
+    everything: np.ndarray,
+    magnitude: float,
     alpha: float,
 ) -> SmallStudy:
+    """The studies of one size; ``everything`` is (groups, 1, indices)."""
     hit = p < alpha
+    whole, p_whole = _tests(everything, magnitude)
+    full = float(whole[0])
     gain, loss = float((hit & (mean > 0)).mean()), float((hit & (mean < 0)).mean())
     wrong = exaggeration = math.nan
-    if hit.any() and full != 0:
+    if hit.any() and p_whole[0] < alpha:
         wrong = float((np.sign(mean[hit]) != np.sign(full)).mean())
         exaggeration = float(np.abs(mean[hit]).mean() / abs(full))
     return SmallStudy(

@@ -244,7 +244,8 @@ def _check_replicates(
 ) -> None:
     """Raise StatsError where one seed only was planned for a draw."""
     index = [scores.arms.index(arm) for arm in contrast.weights]
-    planned = scores.present[np.ix_(index, range(len(scores.pairs)), chosen)].any(axis=(0, 2))
+    present = scores.present[np.ix_(index, range(len(scores.pairs)), chosen)]
+    planned: np.ndarray = np.asarray(present.any(axis=(0, 2)))
     seeds: dict[tuple[Key, str], int] = {}
     for key, is_planned in zip(scores.pairs, planned, strict=True):
         if is_planned:

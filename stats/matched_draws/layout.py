@@ -70,7 +70,7 @@ def layout(given: Values, order: Sequence[str]) -> Layout:
     totals = np.zeros_like(counts)
     np.add.at(counts, (at_group, at_draw), 1.0)
     np.add.at(totals, (at_group, at_draw), given.values)
-    whole = (counts > 0).all(axis=0) if groups else np.zeros(len(order), dtype=bool)
+    whole: np.ndarray = np.asarray((counts > 0).all(axis=0) & bool(groups))
     left_out = tuple(draw for draw, kept in zip(order, whole, strict=True) if not kept)
     if whole.sum() < 2:
         raise StatsError(

@@ -3,7 +3,7 @@
 The layout is one-way with random draws: y_h = mu + b_h + e_h, b_h with variance tau^2, e_h with the
 variance v_h of seed noise, estimated with relative error chi-squared_f / f. Its pivots are
 
-    Q(tau^2, v) = sum_h W_h (y_h - sum W y / sum W)^2 ~ chi-squared_(H - 1),  W_h = 1 / (tau^2 + v_h)
+    Q(tau^2, v) = sum_h W_h (y_h - sum W y / sum W)^2 ~ chi-squared_(H - 1),  W_h = 1/(tau^2 + v_h)
 
 and v_hat f / v ~ chi-squared_f, independent. At tau^2 = 0 they give the exact F test of no spread,
 also for unequal numbers of seeds (Wald 1940, Annals of Mathematical Statistics 11, 96-100). The
@@ -80,7 +80,7 @@ def _limit(data: Layout, probability: float) -> float:
     0 where it is larger already at 0: there it is the p-value of the F test.
     """
     w, weight = chi_nodes(data.df)
-    heavy = weight > 1e-13
+    heavy = weight > 1e-10
     noise, weight = data.noise[None] / w[heavy, None] ** 2, weight[heavy]
     df = len(data.draws) - 1
 
@@ -95,4 +95,4 @@ def _limit(data: Layout, probability: float) -> float:
     high = square / df + start
     while excess(high) < 0:
         high *= 2
-    return float(optimize.brentq(excess, start, high, rtol=1e-9))
+    return float(optimize.brentq(excess, start, high, rtol=1e-8))

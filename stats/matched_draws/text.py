@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from stats.layout import columns, wrap
+from stats.layout import cell, columns, wrap
 from stats.wording import number, p_value
 
 if TYPE_CHECKING:
@@ -55,10 +55,15 @@ def interplay_sentence(result: MatchedDraws) -> str:
 def sign_sentence(result: MatchedDraws) -> str:
     """Where the sign turns: the model's share, and the count that draws showed."""
     sign = result.overall.sign
+    showed = f"{sign.opposite} of {sign.n} draws showed the other sign, seed noise included."
+    if sign.high > 0.5:
+        return (
+            "In how much of the space the effect has the other sign is not settled, for its mean "
+            f"is not far enough from zero ([{percent(sign.low)}, {percent(sign.high)}]); {showed}"
+        )
     return (
         f"The sign of the true effect turns in {percent(sign.share)} [{percent(sign.low)}, "
-        f"{percent(sign.high)}] of the space if effects are normal over it; {sign.opposite} of "
-        f"{sign.n} draws showed the other sign, seed noise included."
+        f"{percent(sign.high)}] of the space if effects are normal over it; {showed}"
     )
 
 
@@ -76,8 +81,8 @@ def beside_sentence(result: MatchedDraws) -> str:
 def sd_text(spread: DrawSpread) -> str:
     """An SD with its interval."""
     if math.isnan(spread.low):
-        return number(spread.sd)
-    return f"{number(spread.sd)} [{number(spread.low)}, {number(spread.high)}]"
+        return cell(spread.sd)
+    return f"{cell(spread.sd)} [{cell(spread.low)}, {cell(spread.high)}]"
 
 
 def percent(share: float) -> str:
@@ -86,7 +91,7 @@ def percent(share: float) -> str:
         return "-"
     if 0 < share < 0.005:
         return "<1 %"
-    return f"{100 * share:.0f} %"
+    return f"{round(100 * share)} %"
 
 
 def cell_name(reading: Reading) -> str:

@@ -91,8 +91,8 @@ def tuned_versus_tuned(
     )  # fmt: skip
     over_searches = dataclasses.replace(
         population(
-            Sample.of(over(gain), magnitude=size), confidence_level=confidence_level, n_resamples=n_resamples, rng=rng,
-            unit="search", units=units,
+            Sample.of(over(gain), magnitude=size), confidence_level=confidence_level,
+            n_resamples=n_resamples, rng=rng, unit="search", units=units,
         ),
         n_pairs=len(gain),
         estimand=f"{what}, over searches like these",
@@ -107,8 +107,15 @@ def tuned_versus_tuned(
 
     def shrinkage(who: str) -> Shrinkage:
         before, fresh, test = (_stage(stage, who, kept, chosen, arm, baseline) for stage in STAGES)
-        means = [_mean(values, table) for values in (before, fresh, test)]
-        return Shrinkage(who, *means, fall(fresh - before), fall(test - fresh), fall(test - before))
+        return Shrinkage(
+            who,
+            selected=_mean(before, table),
+            fresh=_mean(fresh, table),
+            test=_mean(test, table),
+            by_seeds=fall(fresh - before),
+            by_items=fall(test - fresh),
+            total=fall(test - before),
+        )
 
     return Tuned(
         estimand=(over_searches if several else conditional).estimand,

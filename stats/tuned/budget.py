@@ -14,7 +14,6 @@ from stats.describe.budget import (
     check_direction,
     clean_trials,
     in_natural_order,
-    known_baseline,
 )
 from stats.describe.running_best import running_best
 
@@ -42,8 +41,8 @@ def search_curve(
     with a t interval over searches, paired by search where there is a ``baseline``. One search by
     an independent sampler ("random") gives the best of n with a bootstrap-t interval over trials,
     without differences, for the arms' trials are not the same draws. One search by any other
-    sampler gives its own running best, without an interval: nothing in it says what another search
-    would have found.
+    sampler gives its own running best, without an interval and without differences: nothing in it
+    says what another search would have found.
 
     Raises StatsError as :func:`~stats.describe.running_best.running_best` and
     :func:`~stats.describe.best_of_n.best_of_n` do.
@@ -58,7 +57,7 @@ def search_curve(
             frame, sampler=sampler, arm=arm, trial=trial, score=score, direction=direction,
             percent=percent, confidence_level=confidence_level, rng=rng,
         )  # fmt: skip
-    return _one_search(frame, arm, trial, score, baseline, direction, percent, confidence_level)
+    return _one_search(frame, arm, trial, score, direction, percent, confidence_level)
 
 
 def _one_search(
@@ -66,7 +65,6 @@ def _one_search(
     arm: str,
     trial: str,
     score: str,
-    baseline: str | None,
     direction: str,
     percent: bool,
     confidence_level: float,
@@ -74,7 +72,6 @@ def _one_search(
     check_direction(direction)
     clean = clean_trials(frame, arm, (trial,), ("trial",), score)
     arms = tuple(dict.fromkeys(clean[arm]))
-    base = known_baseline(baseline, arms)
     best = np.maximum if direction == "maximize" else np.minimum
     scale = 100.0 if percent else 1.0
     curves: dict[str, np.ndarray] = {}
@@ -89,16 +86,10 @@ def _one_search(
             for n, value in enumerate(values, start=1)
         ]
 
-    def less_baseline(name: str) -> np.ndarray:
-        shared = min(curves[name].size, curves[base].size)
-        return curves[name][:shared] - curves[base][:shared]
-
     return BudgetCurve(
         tuple(p for name in arms for p in points(name, curves[name])),
-        tuple(
-            p for name in arms if base and name != base for p in points(name, less_baseline(name))
-        ),
-        base,
+        (),
+        "",
         "best score of this one search after n of its trials",
         "running best of one search; its trials depend on one another, so that it has no interval",
         "points" if percent else "score units",

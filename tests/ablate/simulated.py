@@ -14,6 +14,7 @@ from stats.compare import Comparison, compare
 from stats.contrast import Contrast, mean_versus, versus
 from stats.table import PairedTable
 
+CONTROL_ARMS = ("control=static", "control=shuffled", "control=random", "matched", "reseed")
 AXES = {"insertion": ("early", "embedding", "middle"), "memory": ("16", "1", "4")}
 
 
@@ -32,12 +33,15 @@ def simulate(
     title: str = "insertion-memory",
     flat: str = "",
     rng: int = 0,
+    controls: bool = False,
+    n_resamples: int = 2000,
 ) -> Findings:
     """A full factorial of ``axes`` beside ``lora``, with its comparison computed by ``stats``.
 
     ``gain`` adds points to the arms whose name holds the first key, on the benchmark that is the
     second; ``lost`` makes a (part of an arm's name, backbone, seed) diverge or fail. ``noise`` is
     the SD of an arm's own noise in points. On benchmark ``flat`` every arm equals the baseline.
+    ``controls`` adds the control arms that the mechanism is compared with; they gain nothing.
     """
     axes = {name: tuple(levels) for name, levels in (axes or AXES).items()}
     generator = np.random.default_rng(rng)
@@ -46,6 +50,11 @@ def simulate(
         at = dict(zip(axes, levels, strict=True))
         name = "lora+talan/" + "/".join(f"{axis}={level}" for axis, level in at.items())
         arms.append(ArmInfo(name, " · ".join(levels), "lora", "lora", at))
+    if controls:
+        for control in CONTROL_ARMS:
+            arms.append(
+                ArmInfo(f"lora/{control}", control.removeprefix("control="), "lora", "lora", {})
+            )
     rows, costs, items = [], [], []
     for backbone, seed in itertools.product(backbones, range(seeds)):
         pair_noise = {b: generator.normal(0, 3) for b in (*benchmarks, *retention)}
@@ -58,7 +67,7 @@ def simulate(
                 extra = sum(
                     points
                     for (part, where), points in (gain or {}).items()
-                    if arm.baseline and part in arm.name and where == benchmark
+                    if arm.is_mechanism and part in arm.name and where == benchmark
                 )
                 mean = (35 + 9 * i + pair_noise[benchmark] + own + extra) / 100
                 n_correct = int(np.clip(round(mean * n_items), 0, n_items))
@@ -84,6 +93,7 @@ def simulate(
                     items.append((key, benchmark, correct))
     results = pd.DataFrame(rows)
     families = _contrasts(arms, axes)
+    tested = [] if not controls else _controls(arms)
     return Findings(
         title=title,
         question="Which levels of the named axes help, in which cells, beyond seed noise?",
@@ -115,10 +125,13 @@ def simulate(
                 for backbone, benchmark in itertools.product(backbones, (*benchmarks, *retention))
             ]
         ),
-        main=_compare(results, benchmarks, families),
-        retention_comparison=_compare(results, retention, families) if retention else None,
+        main=_compare(results, benchmarks, families, n_resamples),
+        retention_comparison=_compare(results, retention, families, n_resamples)
+        if retention
+        else None,
         failures=_failures(results),
         provenance={"device": "cpu", "torch": "2.13.0", "reported": "2026-01-01 00:00 UTC"},
+        controls=_compare(results, benchmarks, ([], tested), n_resamples) if controls else None,
     )
 
 
@@ -140,14 +153,14 @@ def _cost(
         "eval_seconds": 0.5,
         "peak_mb": 700.0,
         "adapter_parameters": 4096,
-        "block_parameters": 2560 if arm.baseline else 0,
+        "block_parameters": 2560 if arm.is_mechanism else 0,
     }
 
 
 def _contrasts(
     arms: Sequence[ArmInfo], axes: Mapping[str, Sequence[str]]
 ) -> tuple[list[Contrast], list[Contrast]]:
-    points = [arm for arm in arms if arm.baseline]
+    points = [arm for arm in arms if arm.is_mechanism]
     names = [arm.name for arm in points]
     primary = [mean_versus("mechanism present", names, ["lora"], group="mechanism")]
     for axis, (reference, *others) in axes.items():
@@ -160,17 +173,27 @@ def _contrasts(
     return [versus(name, "lora") for name in names], primary
 
 
+def _controls(arms: Sequence[ArmInfo]) -> list[Contrast]:
+    reference = next(arm for arm in arms if arm.is_mechanism)
+    return [
+        Contrast(f"mechanism vs {arm.label}", {reference.name: 1.0, arm.name: -1.0}, "control")
+        for arm in arms
+        if arm.control
+    ]
+
+
 def _compare(
     results: pd.DataFrame,
     benchmarks: Sequence[str],
     families: tuple[list[Contrast], list[Contrast]],
+    n_resamples: int,
 ) -> Comparison:
     frame = results[results["benchmark"].isin(list(benchmarks))]
     table = PairedTable.from_frame(
         frame, pair=("backbone", "hp", "seed"), percent=True, allow_failed=True
     )
     cells, primary = families
-    return compare(table, cells=cells, primary=primary, sesoi=1.0, n_resamples=2000)
+    return compare(table, cells=cells, primary=primary, sesoi=1.0, n_resamples=n_resamples)
 
 
 def _failures(results: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ablate.executors import Failure, LocalExecutor
+from ablate.executors import PROBE, Failure, LocalExecutor, WorldExecutor
 from ablate.executors.slot import find
 from ablate.plan import make_plan
 from tests.ablate import works
@@ -95,6 +95,40 @@ class TestInline(ExecutorContract):
     @pytest.fixture
     def executor(self):
         return Inline()
+
+
+class TestWorld(ExecutorContract):
+    """The whole contract; what concerns processes (kill, close, pipes) has nothing to act on."""
+
+    @pytest.fixture
+    def executor(self):
+        return WorldExecutor("tests.ablate.works:execute")
+
+    def test_its_own_work_is_the_world_of_the_spec(self, spec):
+        executor = WorldExecutor()
+        executor.grow(2)
+        executor.submit([dataclasses.replace(spec, world="null:1/1")])
+        (result,) = executor.poll(0)
+        assert (result.outcome, result.environment) == ("done", {"world": "null:1/1"})
+
+    def test_a_spec_without_a_world_is_a_failure_not_a_result(self, spec):
+        executor = WorldExecutor()
+        executor.submit([spec])
+        (failure,) = executor.poll(0)
+        assert "no world is named" in failure.reason
+
+    def test_there_is_nothing_to_probe(self, executor, spec):
+        executor.submit([spec], PROBE)
+        (failure,) = executor.poll(0)
+        assert failure.reason == "a synthetic world has no trained blocks to probe"
+
+    def test_places_run_out_until_polled_and_close_forgets(self, executor, spec):
+        while executor.free:
+            executor.submit([spec])
+        assert len(executor.poll(0)) > 1
+        executor.submit([spec])
+        executor.close()
+        assert executor.poll(0) == []
 
 
 @pytest.fixture(scope="module")

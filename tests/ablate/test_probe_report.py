@@ -15,6 +15,7 @@ from ablate.probing.answer import QUESTIONS, number, sentences, text
 from ablate.probing.figures import direction_plot, growth_plot
 from ablate.probing.summary import Mean, over_seeds, ratio_over_seeds, summarise
 from ablate.report import terminal_report, write_report
+from ablate.report.answer import NO_PROBES
 from ablate.report.page import render
 from ablate.report.probes import inside, metrics, stability, substitutions
 from ablate.report.write import report_dict
@@ -219,7 +220,7 @@ def test_the_folder_has_table_and_pictures(written, findings):
 
 
 def test_the_json_has_summaries_and_answers(written):
-    probes = json.loads(written.json.read_text(encoding="utf-8"))["probes"]
+    probes = json.loads(written.json.read_text(encoding="utf-8"))["sections"]["inside"]["probes"]
     assert [each["backbone"] for each in probes["summaries"]] == ["llama-tiny", "qwen3-tiny"]
     assert [each["question"] for each in probes["summaries"][0]["answers"]] == list(QUESTIONS)
     assert set(MEASURES) <= set(probes["measures"])
@@ -233,7 +234,11 @@ def test_the_terminal_shows_the_answers_in_100_columns(findings):
     assert max(map(len, shown.splitlines())) <= 100
 
 
-def test_a_report_without_probes_has_no_such_section(findings):
+def test_a_report_without_probes_says_how_to_get_them(findings):
     bare = dataclasses.replace(findings, probes=None)
-    assert "Does the mechanism do what it says" not in render(bare, ())
-    assert report_dict(bare)["probes"] is None
+    page = render(bare, ())
+    section = page.split('<section id="inside"')[1].split("</section>")[0]
+    assert NO_PROBES in section
+    assert "<table" not in section
+    assert "<dl" not in section
+    assert report_dict(bare)["sections"]["inside"]["probes"] is None

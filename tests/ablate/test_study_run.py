@@ -75,9 +75,9 @@ def test_the_reference_arm_is_probed_after_its_runs(home):
     with sqlite3.connect(home / "home/ledger.sqlite") as db:
         assert db.execute("SELECT count(*) FROM probe").fetchone() == (6,)
     report = json.loads((home / REPORT / "report.json").read_text(encoding="utf-8"))
-    (summary,) = report["probes"]["summaries"]
+    (summary,) = report["sections"]["inside"]["probes"]["summaries"]
     assert (summary["arm"], summary["seeds"]) == ("lora+talan/memory=1", list(range(6)))
-    assert report["probes"]["notes"] == []
+    assert report["sections"]["inside"]["probes"]["notes"] == []
     shown = (home / "first.txt").read_text(encoding="utf-8")
     assert "Does the mechanism do what it says" in shown
     assert "toy-backbone, 1 (6 seeds)" in (home / REPORT / "report.html").read_text("utf-8")
@@ -174,7 +174,7 @@ def test_other_levels_and_controls_share_the_baseline(home, settings, tmp_path):
     assert "\n12 runs trained" in done.stdout
     assert "Mechanism against its controls" in done.stdout
     report = json.loads((tmp_path / "home/reports/other/report.json").read_text(encoding="utf-8"))
-    (effect,) = report["controls"]["primary"]
+    (effect,) = report["sections"]["mechanism"]["controls"]["primary"]
     assert (effect["name"], effect["n_pairs"]) == ("mechanism vs static", 6)
     assert [arm["levels"] for arm in report["design"]["arms"]][-1] == {}
     page = (tmp_path / "home/reports/other/report.html").read_text(encoding="utf-8")

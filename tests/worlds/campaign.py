@@ -6,16 +6,28 @@ import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tests.stats.gates.gate import Gate, Outcome, Runs
-from tests.worlds.carry import Carried, carry
+from tests.worlds.carry import carry
 
-SUBJECTS = ("families", "objections", "failed", "population")
+SUBJECTS = (
+    "families",
+    "objections",
+    "failed",
+    "population",
+    "draws",
+    "factorial",
+    "tuned",
+    "settled",
+)
 
 Judged = Mapping[str, tuple[bool, bool]]
 """For each claim by name: what our method and what the mutant did in one world."""
+
+Judge = Callable[[Any], Judged]
 
 
 @dataclass(frozen=True)
@@ -30,9 +42,10 @@ class Campaign:
     world: str
     settings: tuple[str, ...]
     claims: tuple[Gate, ...]
-    judge: Callable[[Carried], Judged] = field(repr=False)
+    judge: Judge = field(repr=False)
     short: int
     long: int
+    carries: Callable[[str, Sequence[str]], Any] = carry
 
     def run(
         self,
@@ -45,7 +58,7 @@ class Campaign:
         start = time.perf_counter()
         judged = []
         for number in range(first, first + worlds):
-            judged.append(self.judge(carry(f"{self.world}:{number}", self.settings)))
+            judged.append(self.judge(self.carries(f"{self.world}:{number}", self.settings)))
             tell(number - first + 1)
         seconds = time.perf_counter() - start
         outcomes = []
@@ -70,14 +83,27 @@ CAMPAIGNS: dict[str, Campaign] = {}
 
 
 def claim(
-    name: str, text: str, kind: str, expected: float, mutant: str, source: str = "nominal"
+    name: str,
+    text: str,
+    kind: str,
+    expected: float,
+    mutant: str,
+    source: str = "nominal",
+    *,
+    bites_when_short: bool = True,
 ) -> Gate:
-    """A claim on a rate over worlds: ``kind`` is "equal", "at most" or "at least"."""
+    """A claim on a rate over worlds: ``kind`` is "equal", "at most" or "at least".
+
+    Unless it ``bites_when_short``, only the long run has worlds enough to tell the mutant.
+    """
 
     def no_simulation(replicates: int, rng: np.random.Generator) -> Runs:
         raise NotImplementedError("worlds are carried through by their campaign")
 
-    return Gate(name, text, kind, source, mutant, no_simulation, lambda: expected)
+    return Gate(
+        name, text, kind, source, mutant, no_simulation, lambda: expected,
+        short=int(bites_when_short),
+    )  # fmt: skip
 
 
 def campaign(
@@ -88,14 +114,18 @@ def campaign(
     short: int,
     long: int = 400,
     name: str = "",
-) -> Callable[[Callable[[Carried], Judged]], Callable[[Carried], Judged]]:
-    """Register the decorated judge as a campaign, named as its kind of world unless told."""
+    carries: Callable[[str, Sequence[str]], Any] = carry,
+) -> Callable[[Judge], Judge]:
+    """Register the decorated judge as a campaign, named as its kind of world unless told.
 
-    def add(judge: Callable[[Carried], Judged]) -> Callable[[Carried], Judged]:
+    ``carries`` takes a world and settings to what ``judge`` reads.
+    """
+
+    def add(judge: Judge) -> Judge:
         title = name or world
         assert title not in CAMPAIGNS, title
         CAMPAIGNS[title] = Campaign(
-            title, world, tuple(settings), tuple(claims), judge, short, long
+            title, world, tuple(settings), tuple(claims), judge, short, long, carries
         )
         return judge
 

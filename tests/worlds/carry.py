@@ -1,4 +1,4 @@
-"""A study carried through a world: the way of ``python -m ablate run``, without MLflow and pages."""
+"""A study carried through a world: the way of `ablate run`, without MLflow and pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from ablate import analyse as analysis
 from ablate.analyse import Inference, analyse
 from ablate.collect import Tables, make_tables
 from ablate.executors import WorldExecutor
@@ -17,15 +16,15 @@ from ablate.parse import read_overrides
 from ablate.plan import Plan, make_plan
 from ablate.progress import Quiet
 from ablate.runner import run_waiting
-from ablate.study import load_study
+from ablate.study import Study, load_study
 from ablate.worlds import World, contrast_truth, find_world
 from stats.compare import compare
 from stats.contrast import Contrast
 from stats.result import Comparison, Effect
 from stats.verdict import Verdict
 
-RESAMPLES = 199
-"""Of the bootstrap intervals, which no verdict rests on; sign flips are enumerated regardless."""
+RESAMPLES = 499
+"""Of bootstrap intervals, and of sign flips beyond 20 pairs (up to there all are enumerated)."""
 
 CLAIMED = (Verdict.SUPERIOR, Verdict.SUPERIOR_AND_MEANINGFUL)
 DIFFERENT = (*CLAIMED, Verdict.INFERIOR, Verdict.INFERIOR_AND_MEANINGFUL)
@@ -53,10 +52,17 @@ class Carried:
         )
 
 
-def carry(world: str, settings: Sequence[str]) -> Carried:
-    """Plan, run, collect and analyse a study of ``key=value`` settings in a world."""
-    study = load_study(read_overrides([*settings, f"world={world}"]))
-    plan = make_plan(study)
+def study_in(world: str, settings: Sequence[str]) -> Study:
+    """The study of ``key=value`` settings in a world."""
+    return load_study(read_overrides([*settings, f"world={world}"]))
+
+
+def carry(
+    world: str, settings: Sequence[str], plan_of: Callable[[Study], Plan] = make_plan
+) -> Carried:
+    """Plan, run, collect and analyse a study in a world."""
+    study = study_in(world, settings)
+    plan = plan_of(study)
     ledger = open_ledger(Path(":memory:"))
     try:
         ledger.add(plan.specs)
@@ -69,10 +75,10 @@ def carry(world: str, settings: Sequence[str]) -> Carried:
     return Carried(find_world(study.world), plan, tables, inference)
 
 
-def few_resamples() -> mock._patch:
-    """Bootstrap intervals from few resamples, for speed."""
+def few_resamples(module: str = "ablate.analyse") -> mock._patch:
+    """Bootstrap intervals from few resamples, for speed, wherever ``module`` compares."""
     quick: Callable[..., Comparison] = functools.partial(compare, n_resamples=RESAMPLES)
-    return mock.patch.object(analysis, "compare", quick)
+    return mock.patch(f"{module}.compare", quick)
 
 
 def found(effects: Sequence[Effect]) -> bool:

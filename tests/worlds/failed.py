@@ -28,14 +28,14 @@ BETTER = (Verdict.SUPERIOR, Verdict.SUPERIOR_AND_MEANINGFUL)
         ),
         claim(
             "failing: rates",
-            "Failing world: the arm is shown to fail more often (35 %, 0 %)",
+            "Failing world: the arm is shown to fail more often (50 %, 0 %)",
             "at least",
             0.9,
             "two backbones, 3 seeds each",
             "exact: binomial, 40 pairs",
         ),
     ),
-    short=20,
+    short=6,
 )
 def failing(carried: Carried) -> Judged:
     with few_resamples():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.worlds.campaign import Judged, campaign, claim
 from tests.worlds.carry import Carried, says_better
-from tests.worlds.families import CELLS
-from tests.worlds.mutants import by_score, unpaired_p
+from tests.worlds.families import SMALL
+from tests.worlds.mutants import by_score, items_of_a_seed, unpaired_p
 
-CONTROLLED = (*CELLS, "seeds=8", "axes=none", "controls=static,shuffled,random,matched")
+CONTROLLED = (*SMALL, "axes=none", "controls=static,shuffled,random,matched")
 BASELINE_ONLY = "the baseline is beaten"
 
 
@@ -32,7 +32,8 @@ def beats_baseline(carried: Carried) -> bool:
             "Mechanism world: the interval of its gain holds the planted 2 points",
             "equal",
             0.95,
-            "every score as a unit",
+            "items of one seed as the units",
+            bites_when_short=False,
         ),
         claim(
             "mechanism: controls",
@@ -40,6 +41,7 @@ def beats_baseline(carried: Carried) -> bool:
             "at least",
             0.95,
             "every score as a unit, unadjusted",
+            bites_when_short=False,
         ),
         claim(
             "mechanism: found",
@@ -48,16 +50,19 @@ def beats_baseline(carried: Carried) -> bool:
             0.8,
             "Welch's t on unpaired runs",
             "planned power",
+            bites_when_short=False,
         ),
     ),
-    short=30,
+    short=4,
 )
 def mechanism(carried: Carried) -> Judged:
     design, inference = carried.plan.design, carried.inference
     assert inference.controls is not None
     (present,) = inference.main.primary
     true = carried.truth(present, design.primary)
-    low, high = by_score(carried.tables.results, design.primary[0], carried.plan.main)
+    low, high = items_of_a_seed(
+        carried.tables.results, carried.tables.items, design.primary[0], carried.plan.main
+    )
     controls = inference.controls.primary
     truths = [carried.truth(effect, design.controls) for effect in controls]
     naive = [by_score(carried.tables.results, c, carried.plan.main) for c in design.controls]
@@ -95,7 +100,7 @@ def mechanism(carried: Carried) -> Judged:
             BASELINE_ONLY,
         ),
     ),
-    short=20,
+    short=3,
 )
 def parameters(carried: Carried) -> Judged:
     return {"parameters: claimed": (is_the_mechanism(carried), beats_baseline(carried))}
@@ -113,7 +118,7 @@ def parameters(carried: Carried) -> Judged:
             BASELINE_ONLY,
         ),
     ),
-    short=20,
+    short=3,
 )
 def perturbation(carried: Carried) -> Judged:
     return {"perturbation: claimed": (is_the_mechanism(carried), beats_baseline(carried))}

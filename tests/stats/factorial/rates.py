@@ -1,4 +1,4 @@
-"""The rates that docs quote on factorials: ``python -m tests.stats.factorial.rates`` (3 minutes).
+"""The rates that docs quote on factorials: ``python -m tests.stats.factorial.rates`` (a minute).
 
 The tests of this folder hold the same procedures to binomial bands with fewer repeats. Everything
 is simulated from the scores of runs; contrasts are taken by matrix products for speed, and
@@ -31,42 +31,54 @@ def weights() -> tuple[np.ndarray, np.ndarray]:
     return rows(mains), rows(interactions)
 
 
+def simulate(repeats: int, pairs: int, **options: Any) -> np.ndarray:
+    """Scores of many studies at once: (arms, backbones, repeats, pairs, benchmarks)."""
+    y = scores(design(), np.random.default_rng(0), pairs=repeats * pairs, **options)
+    return y[:-1].reshape(*y[:-1].shape[:2], repeats, pairs, y.shape[3])
+
+
 def p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The deciding p of each contrast (rows) from scores (arms, backbones, pairs, benchmarks)."""
-    d = np.tensordot(rows, y[:-1].mean(axis=3), axes=1)  # (contrasts, backbones, pairs)
-    n, shares = d.shape[2], d.var(axis=2, ddof=1) / d.shape[2]
-    t = d.mean(axis=(1, 2)) * d.shape[1] / np.sqrt(shares.sum(axis=1))
+    """The deciding p-values (repeats, contrasts): t on each contrast's own differences."""
+    d = np.tensordot(rows, y.mean(axis=4), axes=1)  # (contrasts, backbones, repeats, pairs)
+    n, shares = d.shape[3], d.var(axis=3, ddof=1) / d.shape[3]
+    t = d.mean(axis=(1, 3)) * d.shape[1] / np.sqrt(shares.sum(axis=1))
     df = shares.sum(axis=1) ** 2 / (shares**2 / (n - 1)).sum(axis=1)
-    return np.asarray(2 * scipy.stats.t.sf(np.abs(t), df))
+    return np.asarray(2 * scipy.stats.t.sf(np.abs(t), df)).T
 
 
 def pooled_p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The same contrasts against the pooled pair x arm error."""
-    z = y[:-1].mean(axis=3)
-    left = z - z.mean(axis=0) - z.mean(axis=2, keepdims=True) + z.mean(axis=(0, 2), keepdims=True)
-    arms, groups, n = z.shape
+    z = y.mean(axis=4)
+    left = z - z.mean(axis=0) - z.mean(axis=3, keepdims=True)
+    left += z.mean(axis=(0, 3), keepdims=True)
+    arms, groups, _, n = z.shape
     df = groups * (n - 1) * (arms - 1)
-    se = np.sqrt((left**2).sum() / df * (rows**2).sum(axis=1) / n / groups)
-    return 2 * scipy.stats.t.sf(np.abs(rows @ z.mean(axis=(1, 2)) / se), df)
+    variance = (left**2).sum(axis=(0, 1, 3)) / df
+    se = np.sqrt(np.outer((rows**2).sum(axis=1), variance) / n / groups)
+    return np.asarray(2 * scipy.stats.t.sf(np.abs(rows @ z.mean(axis=(1, 3)) / se), df)).T
 
 
 def independent_p_values(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The mutant: every pair x benchmark as an independent value."""
-    d = np.tensordot(rows, y[:-1], axes=1)
-    return scipy.stats.ttest_1samp(d.reshape(len(rows), -1), 0, axis=1).pvalue
+    d = np.moveaxis(np.tensordot(rows, y, axes=1), 2, 1)
+    return scipy.stats.ttest_1samp(d.reshape(*d.shape[:2], -1), 0, axis=2).pvalue.T
 
 
-def gates(repeats: int, **options: Any) -> dict[str, tuple[float, float]]:
+def gates(repeats: int, *, pairs: int = 6, **options: Any) -> dict[str, tuple[float, float]]:
     """Any false rejection among mains and among interactions, by error term."""
-    rng = np.random.default_rng(0)
-    points, (mains, interactions) = design(), weights()
-    found = {"own error": [0, 0], "pooled error": [0, 0], "runs x benchmarks": [0, 0]}
-    for _ in range(repeats):
-        y = scores(points, rng, **options)
-        for name, how in zip(found, (p_values, pooled_p_values, independent_p_values), strict=True):
-            found[name][0] += holm(how(y, mains)).min() <= ALPHA_MAINS
-            found[name][1] += holm(how(y, interactions)).min() <= ALPHA_INTERACTIONS
-    return {name: (a / repeats, b / repeats) for name, (a, b) in found.items()}
+    y, (mains, interactions) = simulate(repeats, pairs, **options), weights()
+
+    def rate(p: np.ndarray, alpha: float) -> float:
+        return float(np.mean([holm(row).min() <= alpha for row in p]))
+
+    return {
+        name: (rate(how(y, mains), ALPHA_MAINS), rate(how(y, interactions), ALPHA_INTERACTIONS))
+        for name, how in (
+            ("own error", p_values),
+            ("pooled error", pooled_p_values),
+            ("runs x benchmarks", independent_p_values),
+        )
+    }
 
 
 def places(
@@ -96,13 +108,8 @@ def places(
 
 def power(repeats: int, effect: float) -> float:
     """How often a main effect of so many SDs of a run's noise is found, 2 x 6 pairs."""
-    rng = np.random.default_rng(0)
-    points, (mains, _) = design(), weights()
-    hits = 0
-    for _ in range(repeats):
-        y = scores(points, rng, effects={"A": effect})
-        hits += holm(p_values(y, mains))[0] <= ALPHA_MAINS
-    return hits / repeats
+    p = p_values(simulate(repeats, 6, effects={"A": effect}), weights()[0])
+    return float(np.mean([holm(row)[0] <= ALPHA_MAINS for row in p]))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def test_a_backbone_without_pairs_leaves_the_estimand_undefined() -> None:
 
 def test_coverage_with_tuning_variance() -> None:
     """The t over searches covers the mean over searches; the conditional interval does not."""
-    generator, hits, narrow, repeats = np.random.default_rng(3), 0, 0, 80
+    generator, hits, narrow, repeats = np.random.default_rng(3), 0, 0, 30
     for _ in range(repeats):
         data = tables(searches=5, seeds=2, tuning=0.05, rng=generator)
         # one backbone: 10 pairs, whose sign flips are few
@@ -155,9 +155,9 @@ def test_coverage_with_tuning_variance() -> None:
         result = compared((deep[0], deep[1]), n_resamples=99)
         hits += result.headline.ci_low <= 3 <= result.headline.ci_high
         narrow += result.conditional.ci_low <= 3 <= result.conditional.ci_high
-    # 76 of 80 and 3.1 SD of a binomial below; the conditional interval lacks the larger part
-    assert hits >= 70
-    assert narrow < 60
+    # 28.5 of 30 and 3 SD of a binomial below; the conditional interval lacks the larger part
+    assert hits >= 25
+    assert narrow < 22
 
 
 def test_efforts_are_reported() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablate.checkpoints import megabytes
 from ablate.console import make_console
-from ablate.estimate import Estimate
 from ablate.plan import Plan
+from ablate.planning.estimate import Estimate
 from ablate.progress import duration_text
 from ablate.result import DIVERGED, DONE
 from stats.reach import reach
 from talan.axes import AXES
+
+if TYPE_CHECKING:
+    from stats.planning.pilot_plan import PilotPlan
 
 LISTED_ARMS = 12
 """Longer lists of arms are cut in the middle of the print, never in the study."""
@@ -24,7 +27,9 @@ LISTED_ARMS = 12
 class PlanView:
     """The figures of a plan next to what the ledger has.
 
-    ``checkpoint_bytes`` is what the checkpoints will take, those there are included.
+    ``checkpoint_bytes`` is what the checkpoints will take, those there are included. ``pilot`` is
+    what the study's runs in the ledger say about the pairs needed, ``structure`` the lines on what
+    the design can tell apart.
     """
 
     plan: Plan
@@ -33,6 +38,8 @@ class PlanView:
     workers: int
     home: Path
     checkpoint_bytes: float | None = None
+    pilot: PilotPlan | None = None
+    structure: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -53,9 +60,11 @@ class PlanView:
         """What this number of pairs cannot reach, family by family."""
         study, design = self.plan.study, self.plan.design
         n_cells = len(study.backbones) * len(self.plan.main or self.plan.retention)
+        in_cell = study.draws.count or len(study.seeds)
+        overall = study.draws.count or len(study.seeds) * len(study.backbones)
         families = {
-            "per-cell verdicts": (len(study.seeds), len(design.secondary) * n_cells),
-            "primary family": (len(study.seeds) * len(study.backbones), len(design.primary)),
+            "per-cell verdicts": (in_cell, len(design.secondary) * n_cells),
+            "primary family": (overall, len(design.primary)),
         }
         found = []
         for name, (pairs, tests) in families.items():
@@ -77,14 +86,18 @@ class PlanView:
         cells = f"{len(study.backbones)} backbones x {len(plan.main)} benchmarks = {mains}"
         if plan.retention:
             cells += f" (+ {', '.join(plan.retention)})"
-        return [
+        axes = f"{'; '.join(levels)} ({study.design}; reference level first)"
+        point = "none varied; the mechanism at its reference point"
+        lines = [
             ("study", study.name + (f": {study.question}" if study.question else "")),
-            ("axes", f"{'; '.join(levels)} ({study.design}; reference level first)"),
+            ("axes", axes if study.axes else point),
             ("arms", f"{len(arms)}: {', '.join(shown)}"),
             ("backbones", ", ".join(study.backbones)),
             ("benchmarks", f"{', '.join(study.benchmarks)} (trained on: {', '.join(study.mix)})"),
             ("cells", cells),
-            ("seeds", f"{len(study.seeds)} ({_ranges(study.seeds)}), paired over all arms"),
+            *self._draws(),
+            ("seeds", f"{len(study.seeds)} ({_ranges(study.seeds)})"
+             f"{' of each draw' if study.draws.count else ''}, paired over all arms"),
             ("families", f"primary {len(plan.design.primary)} contrasts averaged over cells; "
              f"secondary {len(plan.design.secondary)} arms x {mains} cells; alpha {study.alpha:g}, "
              f"SESOI {study.sesoi:g} points"),
@@ -93,13 +106,26 @@ class PlanView:
             ("home", str(self.home)),
             ("disk", self._disk()),
         ]  # fmt: skip
+        return lines
+
+    def _draws(self) -> list[tuple[str, str]]:
+        """The draws of hyperparameters; nothing where they are fixed."""
+        study = self.plan.study
+        if not study.draws.count:
+            return []
+        space, sampler = study.space.describe(), study.draws.sampler
+        return [("draws", f"{study.draws.count} ({sampler}), shared by all arms: {space}")]
 
     def _time(self) -> str:
         if not self.to_do:
             return "nothing to run"
         if self.estimate.seconds is None:
             return f"unknown ({self.estimate.basis})"
-        return f"about {duration_text(self.estimate.seconds)} ({self.estimate.basis})"
+        low, high = self.estimate.low, self.estimate.high
+        assert low is not None
+        assert high is not None
+        around = f"{duration_text(low)} to {duration_text(high)}"
+        return f"about {duration_text(self.estimate.seconds)} ({around}; {self.estimate.basis})"
 
     def _disk(self) -> str:
         runs = sum(spec.block is not None for spec in self.plan.specs.values())
@@ -119,11 +145,15 @@ class PlanView:
             "runs": self.total,
             "done": self.done,
             "to_do": self.to_do,
+            "low_seconds": self.estimate.low,
             "expected_seconds": self.estimate.seconds,
+            "high_seconds": self.estimate.high,
             "basis": self.estimate.basis,
             "checkpoint_bytes": self.checkpoint_bytes,
             "notes": list(self.plan.design.notes),
             "warnings": self.warnings(),
+            "structure": list(self.structure),
+            "pilot": None if self.pilot is None else self.pilot.to_dict(),
         }
 
 
@@ -141,7 +171,39 @@ def print_plan(view: PlanView) -> None:
         table.add_row("note", Text(note))
     for warning in view.warnings():
         table.add_row("warning", Text(warning), style="dark_orange3")
-    make_console().print(table)
+    console = make_console()
+    console.print(table)
+    for line in view.structure:
+        console.print(Text(line))
+    for line in pilot_lines(view):
+        console.print(Text(line))
+
+
+def pilot_lines(view: PlanView) -> list[str]:
+    """What the runs at hand say about the pairs needed, the widest contrast and cell."""
+    pilot = view.pilot
+    if pilot is None:
+        return []
+    study = view.plan.study
+    found = [
+        f"pairs needed for {study.sesoi:g} point{'' if study.sesoi == 1 else 's'} with 80 % power, "
+        "from the spread of the runs at hand (upper 80 % limits):"
+    ]
+    rows = [("average", row) for row in pilot.primary]
+    cells = [row for row in pilot.cells if row.spread.usable and row.pairs_family is not None]
+    if cells:
+        rows.append(("widest cell", max(cells, key=lambda row: row.spread.sd_upper)))
+    for where, row in rows:
+        cell = " × ".join((row.spread.cell or {}).values())
+        name = f"{row.spread.name}{f', {cell}' if cell else ''} ({where})"
+        if row.pairs_family is None:
+            found.append(f"  {name}: its differences show no spread to plan with")
+            continue
+        found.append(
+            f"  {name}: SD {row.spread.sd:.2g}, upper {row.spread.sd_upper:.2g}; "
+            f"{row.pairs_family} to find it, {row.pairs_equivalence} to show equivalence"
+        )
+    return found
 
 
 def _ranges(seeds: tuple[int, ...]) -> str:

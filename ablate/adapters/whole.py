@@ -2,11 +2,11 @@
 
 from ablate.adapters.registry import ADAPTERS, Adapter
 
-ADAPTERS["full"] = Adapter(
+FULL = ADAPTERS["full"] = Adapter(
     "full",
     recipe=1,
     build=None,
-    help="every weight of the backbone trains, there is no adapter; no rank, alpha, dropout",
+    help="every weight trains, there is no adapter; no rank, alpha, dropout; train.lr=2e-3",
     rank="",
     trainable_below=True,
 )

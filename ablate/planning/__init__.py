@@ -1,0 +1,1 @@
+"""What a study would cost and could show, before it is run."""
