@@ -39,23 +39,27 @@ def run_spec(study: Study, adapter: str, lr: float) -> RunSpec:
     )
 
 
-def row(study: Study, adapter: str, rate: str, result: RunResult) -> str:
+def row(spec: RunSpec, adapter: str, rate: str, result: RunResult) -> str:
     """A row: adapter, rate, what trains, the mean over the mix, then every benchmark, in %."""
     scores = {score.benchmark: 100 * score.score for score in result.scores}
-    mixed = [scores[name] for name in study.mix if name in scores]
+    mixed = [scores[part.benchmark] for part in spec.mix if part.benchmark in scores]
     mean = f"{sum(mixed) / len(mixed):.1f}" if mixed else result.outcome
-    each = " | ".join(f"{scores[name]:.1f}" if scores else "–" for name in study.benchmarks)
+    names = [part.benchmark for part in spec.benchmarks]
+    each = " | ".join(f"{scores[name]:.1f}" if scores else "–" for name in names)
     return f"| {adapter} | {rate} | {result.cost.adapter_parameters:,} | {mean} | {each} |"
 
 
 def rows(study: Study, adapters: Sequence[str], rates: Sequence[str]) -> Iterator[str]:
     """The table, row by row; the backbone as it is comes first."""
-    yield f"| adapter | lr | trained | mean | {' | '.join(study.benchmarks)} |"
-    yield "|---|---" + "|---:" * (2 + len(study.benchmarks)) + "|"
-    yield row(study, "as it is", "–", execute_one(run_spec(study, UNADAPTED, 1.0)))
+    as_is = run_spec(study, UNADAPTED, 1.0)
+    names = [part.benchmark for part in as_is.benchmarks]
+    yield f"| adapter | lr | trained | mean | {' | '.join(names)} |"
+    yield "|---|---" + "|---:" * (2 + len(names)) + "|"
+    yield row(as_is, "as it is", "–", execute_one(as_is))
     for adapter in adapters:
         for rate in rates:
-            yield row(study, adapter, rate, execute_one(run_spec(study, adapter, float(rate))))
+            spec = run_spec(study, adapter, float(rate))
+            yield row(spec, adapter, rate, execute_one(spec))
 
 
 def main(arguments: Sequence[str]) -> None:

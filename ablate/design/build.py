@@ -31,7 +31,8 @@ class Design:
     """Arms in order (each adapter's baseline first) and the families of contrasts.
 
     ``primary`` contrasts are averaged over the main cells; each ``secondary`` one (arm against its
-    baseline) is tested in every cell. ``controls`` compare the mechanism at the reference point
+    baseline; where effects have families of their own, the mechanism's presence) is tested in every
+    cell. ``controls`` compare the mechanism at the reference point
     with each control arm, averaged over the main cells. ``factorial`` holds main effects and
     interactions, None where the design tells simple effects only. ``notes`` tell what was merged,
     is the same somewhere or cannot be estimated.

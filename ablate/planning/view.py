@@ -98,15 +98,30 @@ class PlanView:
             *self._draws(),
             ("seeds", f"{len(study.seeds)} ({_ranges(study.seeds)})"
              f"{' of each draw' if study.draws.count else ''}, paired over all arms"),
-            ("families", f"primary {len(plan.design.primary)} contrasts averaged over cells; "
-             f"secondary {len(plan.design.secondary)} arms x {mains} cells; alpha {study.alpha:g}, "
-             f"SESOI {study.sesoi:g} points"),
+            ("families", self._families(mains)),
             ("runs", f"{self.total} distinct, {self.done} done, {self.to_do} to do"),
             ("time", self._time()),
             ("home", str(self.home)),
             ("disk", self._disk()),
         ]  # fmt: skip
         return lines
+
+    def _families(self, cells: int) -> str:
+        """The families of tests, with the factorial's where they stand beside the primary one."""
+        design, study = self.plan.design, self.plan.study
+        told = [f"primary {count_of(len(design.primary), 'contrast')} averaged over cells"]
+        factorial = design.factorial
+        if factorial is not None and factorial.own_families:
+            from ablate.factorial.analysis import SHARE_OF_MAINS
+
+            mains = SHARE_OF_MAINS * study.alpha
+            told.append(
+                f"{count_of(len(factorial.mains), 'main effect')} at {mains:g} and "
+                f"{count_of(len(factorial.interactions), 'interaction')} at "
+                f"{study.alpha - mains:.2g} (Holm each)"
+            )
+        told.append(f"secondary {count_of(len(design.secondary), 'comparison')} x {cells} cells")
+        return f"{'; '.join(told)}; alpha {study.alpha:g}, SESOI {study.sesoi:g} points"
 
     def _draws(self) -> list[tuple[str, str]]:
         """The draws of hyperparameters; nothing where they are fixed."""
@@ -177,6 +192,11 @@ def print_plan(view: PlanView) -> None:
         console.print(Text(line))
     for line in pilot_lines(view):
         console.print(Text(line))
+
+
+def count_of(n: int, what: str) -> str:
+    """``1 contrast``, ``6 contrasts``."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def pilot_lines(view: PlanView) -> list[str]:

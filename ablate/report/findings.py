@@ -74,7 +74,8 @@ class Findings:
     per arm. ``controls`` compares the mechanism with each control arm and is None without any.
     ``probes`` is None where no run was probed. ``panels`` are further analyses, ``methods``
     sentences that they contribute to ``methods.md``. ``pair`` names the columns of a pair, the unit
-    of inference.
+    of inference. ``hyperparameters`` are sentences in place of the usual ones, where each arm has
+    settings of its own.
 
     Raises AblateError when a frame lacks a column it needs.
     """
@@ -105,6 +106,7 @@ class Findings:
     panels: tuple[Panel, ...] = field(default=(), repr=False)
     methods: tuple[str, ...] = ()
     pair: tuple[str, ...] = PAIR
+    hyperparameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, columns in NEEDED.items():

@@ -132,6 +132,8 @@ def _point(info: ArmInfo) -> str:
 
 
 def _hyperparameters(findings: Findings) -> list[str]:
+    if findings.hyperparameters:
+        return list(findings.hyperparameters)
     adapter = _settings(findings.provenance, "train.", skip=("mix",))
     block = _settings(findings.provenance, "block.")
     draws = int(findings.results["hp"].nunique())

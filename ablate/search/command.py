@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablate.conduct import (
-    Conducted,
-    looks_inside,
-    make_executor,
-    recorder,
-    report_runs,
-    train_missing,
-)
+from ablate.conduct import make_executor, recorder, train_missing
 from ablate.executors.base import Executor
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import Ledger, open_ledger
 from ablate.options import Options
 from ablate.plan import Plan
-from ablate.probing.choose import block_runs, reference_arms
+from ablate.probing.choose import block_runs, looks_inside, reference_arms
 from ablate.probing.run import probe_missing
 from ablate.progress import make_reporter
 from ablate.report.files import tidy_csv, write_bytes
+from ablate.reporting import Conducted, report_runs
 from ablate.runner import Tally
 from ablate.search.execute import Runs
 from ablate.search.plan import SearchPlan, make_search_plan
@@ -83,6 +77,7 @@ def _conduct(
     def panels(final: Plan, tables: Tables, inference: Inference) -> Sequence[Panel]:
         from ablate.search.panel import search_panels
 
+
         scored = confirmed_table(
             final, plan.validation, ledger.records(final.specs), ledger.scores(final.specs)
         )
@@ -91,12 +86,13 @@ def _conduct(
             plan, searches, scored, selected_table(plan, searches), ledger.records(keys), inference
         )
 
+    from ablate.search.panel import methods_sentences, trial_table
+
     done = report_runs(
         final, home, ledger, tracker, _sum(searched, confirmed), command, unprobed,
         more=panels, exploratory=exploratory or None,
+        hyperparameters=methods_sentences(plan, searches),
     )  # fmt: skip
-    from ablate.search.panel import trial_table
-
     table = trial_table(searches)
     keys = ("arm", "search", "trial")
     write_bytes(done.html.parent / "trials.csv", tidy_csv(table, keys))

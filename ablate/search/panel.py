@@ -67,6 +67,32 @@ def search_panels(
     return (*compared, _searched(plan, searches, efforts))
 
 
+def methods_sentences(plan: SearchPlan, searches: Sequence[Searched]) -> tuple[str, ...]:
+    """What ``methods.md`` says of hyperparameters: spaces, searches, what was chosen."""
+    settings, replicates = plan.study.search, len(plan.replicates)
+    seeds = [instance.seed for r in plan.replicates for instance in plan.instances(r)]
+    times = f"{replicates} searches of " if replicates > 1 else ""
+    text = (
+        f"Each arm was tuned by itself: {times}{settings.trials} trials by Optuna's sampler "
+        f"{settings.sampler}, {settings.round} asked for at once, on seeds {min(seeds)} to "
+        f"{max(seeds)} and validation items only"
+        + (", with racing by the Wilcoxon pruner (p < .1)" if races(plan) else "")
+        + ". The trial of the highest mean validation score was frozen."
+    )
+    spaces = (f"Space of {s.arm.name}: {s.describe()}." for s in plan.arms)
+    which = "search {}, " if replicates > 1 else "{}"
+    chosen = (
+        f"Chosen ({which.format(s.replicate if replicates > 1 else '')}{s.arm}): "
+        f"{_setting(s.winner)}."
+        for s in searches
+    )
+    fixed = (
+        f"What no space names is fixed: batch {plan.study.hp.batch}, gradient clip "
+        f"{plan.study.hp.clip:g}, conditioning {plan.study.block.conditioning}."
+    )
+    return (text, *spaces, *chosen, fixed)
+
+
 def effort(
     plan: SearchPlan, searches: Sequence[Searched], records: Mapping[str, RunRecord]
 ) -> tuple[Effort, ...]:

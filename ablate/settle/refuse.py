@@ -19,8 +19,12 @@ def confirmation_runs(
     backbones: Collection[str],
     adapters: Collection[str],
     seeds: Collection[int],
+    world: str,
 ) -> list[RunRecord]:
-    """Runs with an outcome on these backbones (digests), adapters and confirmation seeds."""
+    """Runs with an outcome on these backbones (digests), adapters and confirmation seeds.
+
+    Runs of another synthetic ``world`` ("" for none) say nothing of this one.
+    """
     wanted = set(seeds) & set(CONFIRM)
     return [
         record
@@ -28,6 +32,7 @@ def confirmation_runs(
         if record.state in (DONE, DIVERGED)
         and record.spec.adapter in adapters
         and record.spec.seed in wanted
+        and record.spec.world == world
         and record.spec.backbone.digest in backbones
     ]
 
@@ -44,10 +49,9 @@ def refuse_used_seeds(
     Raises:
         AblateError: names the first such seed and where to start instead.
     """
-    specs = plan.specs
-    runs = confirmation_runs(
-        records, [b.digest for b in plan.backbones], plan.study.adapters, plan.study.seeds
-    )
+    specs, study = plan.specs, plan.study
+    backbones = [b.digest for b in plan.backbones]
+    runs = confirmation_runs(records, backbones, study.adapters, study.seeds, world_of(plan))
     foreign = [
         record
         for record in runs
@@ -58,9 +62,7 @@ def refuse_used_seeds(
     if foreign:
         first = min(foreign, key=lambda record: record.spec.seed)
         others = f" ({len(foreign)} such runs)" if len(foreign) > 1 else ""
-        everywhere = confirmation_runs(
-            records, [b.digest for b in plan.backbones], plan.study.adapters, CONFIRM
-        )
+        everywhere = confirmation_runs(records, backbones, study.adapters, CONFIRM, world_of(plan))
         free = 1 + max(record.spec.seed for record in everywhere)
         raise AblateError(
             f"seed {first.spec.seed} was used before by a run of {first.spec.adapter} on "
@@ -80,7 +82,9 @@ def refuse_selected_items(plan: Plan, records: Mapping[str, RunRecord]) -> None:
     seen: dict[str, Part] = {
         part.digest: part
         for record in records.values()
-        if record.spec.seed in SEARCH and record.state in (DONE, DIVERGED)
+        if record.spec.seed in SEARCH
+        and record.spec.world == world_of(plan)
+        and record.state in (DONE, DIVERGED)
         for part in record.spec.benchmarks
     }
     for part in plan.benchmarks:
@@ -129,6 +133,7 @@ def explored(plan: Plan, records: Mapping[str, RunRecord], scored: Mapping[str, 
     digests = {part.digest for part in plan.benchmarks}
     return sum(
         record.spec.seed in EXPLORE
+        and record.spec.world == world_of(plan)
         and record.spec.adapter != UNADAPTED
         and bool(digests & scored.get(key, set()))
         for key, record in records.items()
@@ -164,10 +169,9 @@ def _known_prompts(part: Part) -> set[str]:
         return set()
 
 
-def all_checks(plan: Plan, records: Mapping[str, RunRecord]) -> None:
-    """The refusals that need no registration; see the functions."""
-    refuse_leaks(plan)
-    refuse_selected_items(plan, records)
+def world_of(plan: Plan) -> str:
+    """The synthetic world of a plan's runs, "" for none."""
+    return plan.runs[0].spec.world
 
 
 def seeds_text(seeds: Sequence[int] | Iterable[int]) -> str:

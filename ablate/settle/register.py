@@ -85,7 +85,7 @@ def register(
         return found
     runs = confirmation_runs(
         records, [b["digest"] for b in registered["backbones"].values()], registered["adapters"],
-        registered["seeds"],
+        registered["seeds"], registered["world"],
     )  # fmt: skip
     if not any((record.finished or 0.0) >= last.written for record in runs):
         refuse_used_seeds(plan, records, registered=None)

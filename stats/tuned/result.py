@@ -130,7 +130,11 @@ class Tuned(Record):
                 "tuning varies; for the settings that were chosen, seeds alone, it is "
                 f"[{number(self.conditional.ci_low)}, {number(self.conditional.ci_high)}]."
             )
-            if math.isfinite(self.sd_tuning):
+            if self.sd_tuning == 0:
+                said.append(
+                    "The searches' differences spread no more than the noise of their seeds."
+                )
+            elif math.isfinite(self.sd_tuning):
                 said.append(
                     f"Beyond the noise of seeds, the difference varies between searches with an SD "
                     f"of {number(self.sd_tuning)} {self.units}."

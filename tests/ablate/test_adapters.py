@@ -22,6 +22,7 @@ from ablate.probing.run import gaps
 from ablate.spec import Block, Hp, Part, RunSpec
 from ablate.train import adapt, answer_loss, train
 from ablate.worker import execute_one, fold_adapter, make_accelerator, peak_mb, reset_peak
+from studies import learning_rates
 from talan.config import canonical
 
 KINDS = ("vera", "ia3", "prompt", "prefix", "full")
@@ -340,3 +341,13 @@ def test_the_file_of_weights_by_hand(tmp_path):
         json.dumps({"weight_map": {"a": "one.safetensors"}})
     )
     assert backbones.n_parameters(tmp_path) == 12
+
+
+def test_learning_rates_are_measured_on_validation_items(toys):
+    lines = list(learning_rates.rows(toys.study(train__steps="9"), ["lora"], ["1e-2", "1e30"]))
+    assert lines[0] == "| adapter | lr | trained | mean | pairs |"
+    assert len(lines) == 5
+    assert lines[2].startswith("| as it is | – | 0 |")
+    assert "| diverged | – |" in lines[4]
+    spec = learning_rates.run_spec(toys.study(), "ia3", 1e-2)
+    assert [part.split for part in spec.benchmarks] == ["validation"]

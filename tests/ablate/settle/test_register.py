@@ -133,6 +133,7 @@ def test_other_seeds_backbones_and_adapters_do_not_matter(home, ledger):
             with_seed(spec, 10020),
             with_seed(spec, 10000, backbone=elsewhere),
             with_seed(spec, 10000, adapter="rslora"),
+            with_seed(spec, 10000, world="null:0/1"),
         ],
     )
     assert not enter([], home, ledger).exploratory
