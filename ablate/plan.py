@@ -15,7 +15,7 @@ from ablate.control_arms import CONTROLS
 from ablate.design import Arm, Design, block_at, make_design, reference_point, unadapted_arm
 from ablate.errors import AblateError
 from ablate.recipes import TRAIN_RECIPE
-from ablate.space import Value, apply
+from ablate.space import MAX_DRAWS, Value, apply
 from ablate.spec import UNADAPTED, Backbone, Hp, Part, RunSpec, content_key
 from ablate.study import BlockSettings, Study
 
@@ -123,7 +123,7 @@ def make_plan(study: Study) -> Plan:
     runs += [
         place_run(study, arm, backbone, draw, seed, mix, benchmarks, device)
         for draw in draws
-        for seed in study.seeds
+        for seed in seeds_of(study, draw)
         for backbone in backbones
         for arm in design.arms
     ]
@@ -173,6 +173,14 @@ def place_run(
         world=study.world,
     )
     return PlannedRun(arm, backbone.name, draw.index, seed, spec, spec.key)
+
+
+def seeds_of(study: Study, draw: Draw) -> tuple[int, ...]:
+    """The seeds of a draw: its own, so that two draws that agree in what a baseline has are never
+    the same run; they stay what they are when draws or seeds are added."""
+    if not study.draws.count:
+        return study.seeds
+    return tuple(seed * MAX_DRAWS + draw.index for seed in study.seeds)
 
 
 def draw_at(study: Study, index: int) -> Draw:

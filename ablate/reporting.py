@@ -55,6 +55,7 @@ def report_runs(
     more: MorePanels | None = None,
     exploratory: tuple[str, ...] | None = None,
     hyperparameters: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
 ) -> Conducted:
     """Infer from what the ledger has of a plan's runs, write the report, bring the views up to it.
 
@@ -70,6 +71,7 @@ def report_runs(
         exploratory: why the report is exploratory; None: what earlier reports say of it.
         hyperparameters: sentences on them for ``methods.md``, where arms have settings of their
             own.
+        methods: sentences for ``methods.md`` on analyses of a command's own.
 
     Raises:
         NoInference: no contrast has two complete pairs.
@@ -117,7 +119,9 @@ def report_runs(
     if more is not None:
         panels = (*more(plan, tables, inference), *findings.panels)
         findings = dataclasses.replace(findings, panels=panels)
-    findings = dataclasses.replace(findings, hyperparameters=hyperparameters)
+    findings = dataclasses.replace(
+        findings, hyperparameters=hyperparameters, methods=(*findings.methods, *methods)
+    )
     files = write_report(findings, home.report(plan.study.name))
     for planned in plan.runs:
         record = records[planned.key]

@@ -37,6 +37,9 @@ LOGARITHMIC = frozenset({"lr", "lr_multiplier", "alpha"})
 """Hyperparameters whose ranges are uniform in the logarithm."""
 
 SAMPLERS = ("iid", "sobol")
+MAX_DRAWS = 200
+"""Draws of a study; seed s of draw k is s x 200 + k, and there are 1000 seeds to explore with."""
+
 KEY = 20260606
 """Of the generator of draws: an arbitrary constant that must never change."""
 

@@ -15,7 +15,8 @@ from ablate.design.registry import default_design
 from ablate.errors import AblateError, nearest
 from ablate.keys import KEYS
 from ablate.parse import Raw, Source
-from ablate.space import NAMES, Space, make_space
+from ablate.phases import EXPLORE
+from ablate.space import MAX_DRAWS, NAMES, Space, make_space
 from ablate.spec import Hp
 from talan.axes import AXES, Level
 
@@ -303,6 +304,15 @@ def _check_draws(draws: DrawSettings, space: Space, source: Source) -> None:
             value=draws.count,
             hint="20 or more say how the mechanism's effect varies over it",
         )
+    most = len(EXPLORE) // MAX_DRAWS
+    for key, value, limit in (("draws", draws.count, MAX_DRAWS), ("seeds", draws.seeds, most)):
+        if value > limit:
+            raise AblateError(
+                f"{value} are more than {limit}",
+                place=source.place(f"hp.{key}"),
+                value=value,
+                hint=f"up to {MAX_DRAWS} draws of up to {most} seeds have seeds of their own",
+            )
     if not space.varied:
         raise AblateError(
             "no hyperparameter varies, so that all draws are the same",

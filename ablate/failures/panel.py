@@ -28,13 +28,15 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
         return None
     if not (tables.results["outcome"] == DIVERGED).any():
         return _only_missing(tables)
-    labels = {arm.name: arm.label for arm in plan.design.arms}
+    arms = plan.design.arms
+    labels = {arm.name: arm.label for arm in arms}
+    called = {arm.name: arm.label if arm.is_baseline else f"arm {arm.label}" for arm in arms}
     rate, again = rates(plan, tables), rescore(plan, tables, inference)
     return Panel(
         section="real",
         title="Failed runs",
         headline=_headline(again, labels),
-        sentences=(rate.describe(labels), *_verdict_sentences(again, labels)),
+        sentences=(rate.describe(called), *_verdict_sentences(again, labels)),
         tables=tuple(
             table for table in (_rate_table(rate, labels), _verdict_table(again, labels)) if table
         ),
@@ -89,13 +91,24 @@ def _headline(again: Rescored, labels: dict[str, str]) -> str:
     count = "1 run" if again.n_scored == 1 else f"{again.n_scored} runs"
     if not withdrawn:
         which = "it changes no verdict" if held else "there was no verdict to change"
-        return f"{count} diverged; scored as the unadapted backbone, {which}."
+        return f"{count} diverged; scored as the unadapted backbone, {which}{_only_scored(again)}."
     return (
         f"{count} diverged; scored as the unadapted backbone, {len(withdrawn)} of {len(held)} "
         f"verdicts do not hold, among them {_place(withdrawn[0], labels)} "
         f"({withdrawn[0].complete.verdict} on whole pairs only): such a verdict is not to be "
         "claimed."
     )
+
+
+def _only_scored(again: Rescored) -> str:
+    """The primary claim that only the analysis with diverged runs scored makes, if there is one."""
+    for claim in again.primary:
+        if claim.scored.verdict in SETTLED and claim.complete.verdict not in SETTLED:
+            return (
+                f", but counted so {claim.place} is {claim.scored.verdict} "
+                f"({number(claim.scored.delta, sign=True)} points)"
+            )
+    return ""
 
 
 def _verdict_sentences(again: Rescored, labels: dict[str, str]) -> list[str]:

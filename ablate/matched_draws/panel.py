@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ablate.matched_draws.reading import AdapterDraws, read_draws, same_streams
+from ablate.matched_draws.reading import AdapterDraws, read_draws
 from ablate.matched_draws.tables import source_name, tables_of
 from ablate.report.panel import Panel
 from ablate.report.picture import Picture, make_picture
@@ -122,12 +122,6 @@ def _notes(plan: Plan, found: Sequence[AdapterDraws]) -> tuple[str, ...]:
         notes.append(
             "The mechanism stands for the mean over its design points; run noise in the "
             "decomposition is that of this mean, smaller than a single run's."
-        )
-    if same_streams(plan):
-        notes.append(
-            "Warning: two draws have the same shared hyperparameters, so that with the same seed "
-            "their baselines are one run: the draws are not independent, and p and intervals over "
-            "them are too small. Give a hyperparameter a range (such as hp.lr=1e-3..1e-2)."
         )
     for one in found:
         notes += [*(f"Warning: {text}" for text in one.mechanism.warnings), *one.notes]

@@ -73,14 +73,6 @@ def seed_table(plan: Plan, tables: Tables) -> PairedTable:
     )  # fmt: skip
 
 
-def same_streams(plan: Plan) -> bool:
-    """Whether two draws have the same shared hyperparameters, and with them random streams.
-
-    A stream is keyed by them and the seed: their baselines are then one and the same run.
-    """
-    return len({draw.hp for draw in plan.draws}) < len(plan.draws)
-
-
 def _read(plan: Plan, table: PairedTable, contrast: Contrast) -> AdapterDraws:
     (adapter,) = contrast.baselines
     settings = {
@@ -91,7 +83,7 @@ def _read(plan: Plan, table: PairedTable, contrast: Contrast) -> AdapterDraws:
     def read(one: Contrast) -> MatchedDraws:
         return matched_draws(
             table, one, draw="hp", settings=settings, log=tuple(LOGARITHMIC),
-            independent=plan.study.draws.sampler == "iid", own_seeds=not same_streams(plan),
+            independent=plan.study.draws.sampler == "iid", own_seeds=True,
             rng=RNG_SEED,
         )  # fmt: skip
 

@@ -95,7 +95,8 @@ def statement(claim: Claim, labels: dict[str, str]) -> str:
         return f"No test is possible of whether the mechanism is better than {many}."
     size = f"{number(test.delta, sign=True)} {test.units}"
     proof = (
-        f"the smallest gain is {size}, over {weakest}, one-sided p {prose_p(test.p, equals=True)}"
+        f"the least certain gain is {size}, over {weakest}, one-sided p "
+        f"{prose_p(test.p, equals=True)}"
     )
     if test.shown:
         return (

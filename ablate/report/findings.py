@@ -120,6 +120,11 @@ class Findings:
                     hint=f"it needs {', '.join(columns)}",
                 )
 
+    @property
+    def unit(self) -> str:
+        """The plural noun for the units of inference."""
+        return "pairs" if self.pair == PAIR else "draws"
+
     def label(self, arm: str) -> str:
         """The short label of an arm, or the name itself where no arm is called so."""
         return next((info.label for info in self.arms if info.name == arm), arm)

@@ -119,7 +119,8 @@ def _arms(findings: Findings) -> list[str]:
         named = (_point(info) for info in blocks)
         names = "" if len(blocks) > MOST_ARMS else f": {_and(named, '; ')}"
         arms = _count(len(blocks), "arm")
-        lines.append(f"{arms} with the mechanism, each beside its baseline{names}.")
+        each = "each " if len(blocks) > 1 else ""
+        lines.append(f"{arms} with the mechanism, {each}beside its baseline{names}.")
     if controls:
         told = [f"{i.label} ({CONTROLS[i.control].help})" for i in controls]
         lines.append(f"{_count(len(controls), 'control')}: {_and(told, '; ')}.")
@@ -156,10 +157,17 @@ def _pairs(findings: Findings) -> list[str]:
     effects = (*findings.main.primary, *findings.main.cells)
     n = [effect.n_pairs for effect in effects]
     used = f"{min(n)} to {max(n)}" if n and min(n) != max(n) else str(max(n, default=0))
+    if findings.unit == "pairs":
+        rule = f"A pair is the runs that share {unit}; it is the unit of independence."
+    else:
+        rule = (
+            "The unit of independence is the draw: scores are averaged over its seeds, and "
+            f"backbones share it (the runs that share {unit})."
+        )
     return [
         f"Seeds {spans(findings.seeds)}.",
-        f"A pair is the runs that share {unit}; it is the unit of independence.",
-        f"The tests below used {used} pairs each.",
+        rule,
+        f"The tests below used {used} {findings.unit} each.",
         *([] if "world" in findings.provenance else [PAIRING]),
     ]
 

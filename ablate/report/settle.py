@@ -10,7 +10,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ablate.report.answer import MECHANISM, NO_MECHANISM, NOTHING_SAID, level_contrasts, points
+from ablate.report.answer import (
+    MECHANISM,
+    NO_MECHANISM,
+    NOTHING_SAID,
+    capital,
+    level_contrasts,
+    points,
+)
 from ablate.report.findings import PAIR, paired_table
 from ablate.report.rows import count, plain
 from stats.contrast import versus
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 FEWEST = 20
 """Pairs of each cell that a settling study takes at least."""
 DRAWS = 20
+OF_DRAWS = ("hp.draws", "hp.seeds", "hp.sampler")
 PERCENT = f"{100 * POWER:g} %"
 """The power that plans aim at, in words."""
 
@@ -147,14 +155,15 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
 def at_reference(findings: Findings) -> dict[str, str]:
     """The settings of a study of the reference point alone."""
     levels = {f"at.{axis}": levels[0] for axis, levels in findings.axes.items()}
-    return {"axes": "none", **levels} if findings.axes else {}
+    return {"axes": "none", **levels}
 
 
 def extended(command: str, verb: str, **settings: object) -> str:
     """The command with another verb and settings; those it names already are replaced.
 
     Where no axis is to vary, what tells how they vary goes too, and the seeds and the name of the
-    study, which belong to what was asked before.
+    study, which belong to what was asked before; so do the draws of hyperparameters, unless draws
+    are asked for.
     """
     words = shlex.split(command)
     at = words.index("ablate") + 1 if "ablate" in words else len(words)
@@ -162,6 +171,8 @@ def extended(command: str, verb: str, **settings: object) -> str:
         words, at = ["python", "-m", "ablate", verb], 3
     words[at] = verb
     gone = {*settings, *(("design", "seeds", "name") if settings.get("axes") == "none" else ())}
+    if "axes" in settings and "hp.draws" not in settings:
+        gone |= set(OF_DRAWS)
     kept = [
         word
         for word in words
@@ -178,8 +189,8 @@ def settle_table(plan: Settling, findings: Findings) -> Table | None:
     family = f"a family of {plan.tests}" if plan.tests > 1 else "a single test"
     over = f", spread evenly over {plan.groups} backbones" if plan.groups > 1 else ""
     return Table.of(
-        "Pairs that would settle each primary contrast",
-        ("contrast", "pairs", "SD", "upper SD", "found", "to find", "for same", "verdict"),
+        f"{capital(findings.unit)} that would settle each primary contrast",
+        ("contrast", findings.unit, "SD", "upper SD", "found", "to find", "for same", "verdict"),
         [
             (
                 findings.label(need.effect.name),
@@ -194,9 +205,9 @@ def settle_table(plan: Settling, findings: Findings) -> Table | None:
             for need in plan.needs
         ],
         f"Points, in {family}, {PERCENT} power. SD: of the paired differences, with its upper "
-        f"80 % limit, on which plans rest. Found: the true difference that the pairs at hand find. "
-        f"To find: fresh pairs{over} that find {points(findings.sesoi)}; for same: that show "
-        f"equivalence within ±{points(findings.sesoi)} if there is no difference.",
+        f"80 % limit, on which plans rest. Found: the true difference that the {findings.unit} at "
+        f"hand find. To find: fresh {findings.unit}{over} that find {points(findings.sesoi)}; for "
+        f"same: that show equivalence within ±{points(findings.sesoi)} if there is no difference.",
     )
 
 
@@ -250,8 +261,8 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
     could = ""
     if math.isfinite(widest.found):
         could = (
-            f" The {widest.n} pairs at hand find a true average of {plain(widest.found, 2)} points "
-            f"with {PERCENT} power."
+            f" The {widest.n} {findings.unit} at hand find a true average of "
+            f"{plain(widest.found, 2)} points with {PERCENT} power."
         )
     if not unsettled:
         levels = level_contrasts(findings.main.primary)
@@ -261,12 +272,15 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
         return "Settled on average", f"The average effect is settled{how}.{could}{rest}"
     needed = max((need.pairs for need in unsettled if need.pairs is not None), default=None)
     if needed is None:
-        return "More pairs", f"The pairs at hand show no spread to plan with.{could}"
+        return (
+            f"More {findings.unit}",
+            f"The {findings.unit} at hand show no spread to plan with.{could}",
+        )
     each = f" ({math.ceil(needed / groups)} on each backbone)" if groups > 1 else ""
     return (
-        f"{count(needed)} fresh pairs",
-        f"About {count(needed)} fresh pairs{each} would find {points(findings.sesoi)} with "
-        f"{PERCENT} power.{could}",
+        f"{count(needed)} fresh {findings.unit}",
+        f"About {count(needed)} fresh {findings.unit}{each} would find {points(findings.sesoi)} "
+        f"with {PERCENT} power.{could}",
     )
 
 

@@ -308,7 +308,7 @@ def _method_text(rows: Sequence[Row], tests: int) -> str:
     used = [method for method in methods(rows).split(", ") if method != MAX_T]
     letters = "".join(f", {method[0]}: {method}" for method in used if method != "none")
     main = f"{MAX_T} " if len(used) < len(methods(rows).split(", ")) else ""
-    return f"{main}over {tests} tests{letters}"
+    return f"{main}over {tests} test{'' if tests == 1 else 's'}{letters}"
 
 
 def _table(

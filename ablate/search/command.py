@@ -77,7 +77,6 @@ def _conduct(
     def panels(final: Plan, tables: Tables, inference: Inference) -> Sequence[Panel]:
         from ablate.search.panel import search_panels
 
-
         scored = confirmed_table(
             final, plan.validation, ledger.records(final.specs), ledger.scores(final.specs)
         )
@@ -86,7 +85,7 @@ def _conduct(
             plan, searches, scored, selected_table(plan, searches), ledger.records(keys), inference
         )
 
-    from ablate.search.panel import methods_sentences, trial_table
+    from ablate.search.summary import methods_sentences, trial_table
 
     done = report_runs(
         final, home, ledger, tracker, _sum(searched, confirmed), command, unprobed,

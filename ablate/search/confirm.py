@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from ablate.result import Score
 
 
+CHOSEN = (
+    "Each arm is compared at the setting that its own search chose on validation items; these are "
+    "fresh seeds and test items."
+)
+UNIT = (
+    "A pair in this report is a search of both arms with its confirmation: seeds are averaged "
+    "within it, so that intervals include what tuning varies."
+)
+
+
 def report_name(study: str) -> str:
     """The name of a search's report, Optuna studies and MLflow experiment."""
     return f"{study}-search"
@@ -70,10 +80,7 @@ def _design(plan: SearchPlan) -> Design:
         ),
         secondary=tuple(versus(arm.name, arm.adapter) for arm in blocks),
         controls=(),
-        notes=(
-            "Each arm is compared at the setting that its own search chose on validation items; "
-            "these are fresh seeds and test items.",
-        ),
+        notes=(CHOSEN, *((UNIT,) if len(plan.replicates) > 1 else ())),
     )
 
 
@@ -121,9 +128,9 @@ def looked_at(plan: Plan, records: Mapping[str, RunRecord]) -> tuple[str, ...]:
     from ablate.settle.refuse import confirmation_runs
 
     seeds = [seed for seed in plan.study.seeds if seed in CONFIRM]
-    used = confirmation_runs(
-        records, [b.digest for b in plan.backbones], plan.study.adapters, seeds
-    )
+    backbones = [backbone.digest for backbone in plan.backbones]
+    study = plan.study
+    used = confirmation_runs(records, backbones, study.adapters, seeds, world=study.world)
     foreign = [record for record in used if record.key not in plan.specs]
     if not foreign:
         return ()

@@ -12,19 +12,23 @@ from ablate.report.panel import Panel
 from ablate.report.picture import make_picture
 from ablate.search.plan import SearchPlan
 from ablate.search.replay import races
-from ablate.search.samplers import find_sampler
-from ablate.search.trial import Searched, Trial
-from stats.errors import StatsError
+from ablate.search.summary import (
+    budget_curve,
+    effort,
+    setting_text,
+    trial_table,
+    value_text,
+)
+from ablate.search.trial import Searched
 from stats.figures.describe import budget_plot
 from stats.figures.tuned import shrinkage_plot
 from stats.report.section import Table
-from stats.tuned import Effort, Tuned, search_curve, tuned_versus_tuned
+from stats.tuned import Effort, Tuned, tuned_versus_tuned
 from stats.tuned.result import interval_text
 
 if TYPE_CHECKING:
     from ablate.analyse import Inference
     from ablate.ledger import RunRecord
-    from stats.describe.budget import BudgetCurve
 
 SECTION = "mechanism"
 BEST_SHOWN = 5
@@ -65,50 +69,6 @@ def search_panels(
     ]  # fmt: skip
     compared = [_compared(plan, result, inference) for result in results]
     return (*compared, _searched(plan, searches, efforts))
-
-
-def methods_sentences(plan: SearchPlan, searches: Sequence[Searched]) -> tuple[str, ...]:
-    """What ``methods.md`` says of hyperparameters: spaces, searches, what was chosen."""
-    settings, replicates = plan.study.search, len(plan.replicates)
-    seeds = [instance.seed for r in plan.replicates for instance in plan.instances(r)]
-    times = f"{replicates} searches of " if replicates > 1 else ""
-    text = (
-        f"Each arm was tuned by itself: {times}{settings.trials} trials by Optuna's sampler "
-        f"{settings.sampler}, {settings.round} asked for at once, on seeds {min(seeds)} to "
-        f"{max(seeds)} and validation items only"
-        + (", with racing by the Wilcoxon pruner (p < .1)" if races(plan) else "")
-        + ". The trial of the highest mean validation score was frozen."
-    )
-    spaces = (f"Space of {s.arm.name}: {s.describe()}." for s in plan.arms)
-    which = "search {}, " if replicates > 1 else "{}"
-    chosen = (
-        f"Chosen ({which.format(s.replicate if replicates > 1 else '')}{s.arm}): "
-        f"{_setting(s.winner)}."
-        for s in searches
-    )
-    fixed = (
-        f"What no space names is fixed: batch {plan.study.hp.batch}, gradient clip "
-        f"{plan.study.hp.clip:g}, conditioning {plan.study.block.conditioning}."
-    )
-    return (text, *spaces, *chosen, fixed)
-
-
-def effort(
-    plan: SearchPlan, searches: Sequence[Searched], records: Mapping[str, RunRecord]
-) -> tuple[Effort, ...]:
-    """What each arm's searches took, over all replicates; a run that trials share counts once."""
-    found = []
-    for name in (searched.arm.name for searched in plan.arms):
-        trials = [t for search in searches if search.arm == name for t in search.trials]
-        keys = {key for trial in trials for key in trial.keys}
-        costs = [cost for key in keys if key in records and (cost := records[key].cost)]
-        found.append(
-            Effort(
-                name, len(trials), sum(t.stopped for t in trials), len(keys),
-                sum(cost.train_seconds + cost.eval_seconds for cost in costs),
-            )
-        )  # fmt: skip
-    return tuple(found)
 
 
 def _compared(plan: SearchPlan, result: Tuned, inference: Inference) -> Panel:
@@ -224,44 +184,6 @@ def _searched(plan: SearchPlan, searches: Sequence[Searched], efforts: Sequence[
     )
 
 
-def budget_curve(plan: SearchPlan, searches: Sequence[Searched]) -> BudgetCurve | None:
-    """What a search of n trials finds; None where trials are too few for a curve.
-
-    With several adapters the differences are to the first one's baseline.
-    """
-    frame = trial_table(searches)[["arm", "search", "trial", "score"]]
-    kind = find_sampler(plan.study.search.sampler)
-    try:
-        return search_curve(
-            frame, sampler="random" if kind.independent else plan.study.search.sampler,
-            baseline=plan.study.adapters[0], percent=True,
-        )  # fmt: skip
-    except StatsError:
-        return None
-
-
-def trial_table(searches: Sequence[Searched]) -> pd.DataFrame:
-    """One row per trial: arm, search, trial, score (0 to 1), instances, stopped, diverged, chosen,
-    then what was tried, a column per name."""
-    names = list(dict.fromkeys(n for s in searches for t in s.trials for n in t.values))
-    rows = [
-        {
-            "arm": search.arm,
-            "search": search.replicate,
-            "trial": trial.number,
-            "score": trial.value,
-            "instances": len(trial.scores),
-            "stopped": trial.stopped,
-            "diverged": trial.diverged,
-            "chosen": trial is search.winner,
-            **{name: trial.values.get(name, "") for name in names},
-        }
-        for search in searches
-        for trial in search.trials
-    ]
-    return pd.DataFrame(rows)
-
-
 def _labels(plan: SearchPlan) -> dict[str, str]:
     return {searched.arm.name: searched.arm.label for searched in plan.arms}
 
@@ -315,12 +237,8 @@ def _chosen(plan: SearchPlan, searches: Sequence[Searched]) -> Table:
 
 
 def _values_of(name: str, searches: Sequence[Searched]) -> str:
-    texts = [_text(s.winner.values[name]) for s in searches if name in s.winner.values]
+    texts = [value_text(s.winner.values[name]) for s in searches if name in s.winner.values]
     return "; ".join(texts) or "–"
-
-
-def _text(value: float | int | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3g}" if value < 1000 else f"{value:g}"
 
 
 def _best(searches: Sequence[Searched], label: Mapping[str, str]) -> Table:
@@ -329,7 +247,8 @@ def _best(searches: Sequence[Searched], label: Mapping[str, str]) -> Table:
         mine = [(s, t) for s in searches if s.arm == arm for t in s.trials if not t.stopped]
         mine.sort(key=lambda pair: (-pair[1].value, pair[0].replicate, pair[1].number))
         rows += [
-            (arm, s.replicate, t.number, 100 * t.value, _setting(t)) for s, t in mine[:BEST_SHOWN]
+            (arm, s.replicate, t.number, 100 * t.value, setting_text(t))
+            for s, t in mine[:BEST_SHOWN]
         ]
     return Table.of(
         f"The {BEST_SHOWN} best trials of each arm",
@@ -338,10 +257,6 @@ def _best(searches: Sequence[Searched], label: Mapping[str, str]) -> Table:
         "Validation: mean score over instances and benchmarks, in points; the whole list is in "
         "trials.csv.",
     )
-
-
-def _setting(trial: Trial) -> str:
-    return ", ".join(f"{name} {_text(value)}" for name, value in trial.values.items())
 
 
 def _notes(plan: SearchPlan, searches: Sequence[Searched]) -> tuple[str, ...]:

@@ -6,14 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablate.conduct import (
-    Conducted,
-    looks_inside,
-    make_executor,
-    recorder,
-    report_runs,
-    train_missing,
-)
+from ablate.conduct import looks_inside, make_executor, recorder, train_missing
 from ablate.executors import Executor
 from ablate.home import Home, driver_lock, find_home
 from ablate.ledger import Ledger, open_ledger
@@ -22,10 +15,11 @@ from ablate.plan import Plan, make_plan
 from ablate.probing.choose import block_runs, reference_arms
 from ablate.probing.run import probe_missing
 from ablate.report.files import write_bytes
+from ablate.reporting import Conducted, report_runs
 from ablate.runner import Tally
 from ablate.settle.plan_file import SEQUENTIAL, settling_plan
 from ablate.settle.refuse import explored, explored_sentence, refuse_leaks, refuse_selected_items
-from ablate.settle.register import register
+from ablate.settle.register import methods_sentences, register
 from ablate.settle.sequential import decided, looks
 from ablate.study import Study
 
@@ -77,6 +71,7 @@ def settle_study(study: Study, options: Options, command: str) -> Conducted:
             done = report_runs(
                 plan, home, ledger, tracker, tally, command, unprobed,
                 more=panels, exploratory=plan_file.exploratory,
+                methods=methods_sentences(plan_file),
             )  # fmt: skip
             write_bytes(home.report(study.name) / "plan.json", plan_file.to_bytes())
             return done

@@ -147,7 +147,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
             "mix": {part.benchmark: part.digest for part in plan.runs[0].spec.mix},
             "seeds": study.seeds,
             "plugins": study.plugins,
-            "world": plan.runs[0].spec.world,
+            "world": study.world,
             "recipes": {
                 "train": TRAIN_RECIPE,
                 "adapters": {name: find_adapter(name).recipe for name in study.adapters},

@@ -51,7 +51,7 @@ def refuse_used_seeds(
     """
     specs, study = plan.specs, plan.study
     backbones = [b.digest for b in plan.backbones]
-    runs = confirmation_runs(records, backbones, study.adapters, study.seeds, world_of(plan))
+    runs = confirmation_runs(records, backbones, study.adapters, study.seeds, study.world)
     foreign = [
         record
         for record in runs
@@ -62,7 +62,7 @@ def refuse_used_seeds(
     if foreign:
         first = min(foreign, key=lambda record: record.spec.seed)
         others = f" ({len(foreign)} such runs)" if len(foreign) > 1 else ""
-        everywhere = confirmation_runs(records, backbones, study.adapters, CONFIRM, world_of(plan))
+        everywhere = confirmation_runs(records, backbones, study.adapters, CONFIRM, study.world)
         free = 1 + max(record.spec.seed for record in everywhere)
         raise AblateError(
             f"seed {first.spec.seed} was used before by a run of {first.spec.adapter} on "
@@ -83,7 +83,7 @@ def refuse_selected_items(plan: Plan, records: Mapping[str, RunRecord]) -> None:
         part.digest: part
         for record in records.values()
         if record.spec.seed in SEARCH
-        and record.spec.world == world_of(plan)
+        and record.spec.world == plan.study.world
         and record.state in (DONE, DIVERGED)
         for part in record.spec.benchmarks
     }
@@ -133,7 +133,7 @@ def explored(plan: Plan, records: Mapping[str, RunRecord], scored: Mapping[str, 
     digests = {part.digest for part in plan.benchmarks}
     return sum(
         record.spec.seed in EXPLORE
-        and record.spec.world == world_of(plan)
+        and record.spec.world == plan.study.world
         and record.spec.adapter != UNADAPTED
         and bool(digests & scored.get(key, set()))
         for key, record in records.items()
@@ -167,11 +167,6 @@ def _known_prompts(part: Part) -> set[str]:
         return {item.prompt for item in load_items(part.source, part.split)}
     except AblateError:
         return set()
-
-
-def world_of(plan: Plan) -> str:
-    """The synthetic world of a plan's runs, "" for none."""
-    return plan.runs[0].spec.world
 
 
 def seeds_text(seeds: Sequence[int] | Iterable[int]) -> str:

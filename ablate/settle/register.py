@@ -107,6 +107,25 @@ def register(
     return Registration(name, digest, content, time.time(), (reason,))
 
 
+def methods_sentences(registration: Registration) -> tuple[str, ...]:
+    """What an appendix says of the plan: claim, gates, stopping rule, failed runs."""
+    said, gates = registration.content, registration.content["gates"]
+    start = (
+        "The analysis departs from the registered plan and is exploratory."
+        if registration.exploratory
+        else f"The plan was registered on {_day(registration.written)}, before the first run "
+        f"(digest {registration.digest})."
+    )
+    return (
+        start,
+        f"The claim: {said['claim']}, for {'; '.join(gates['order'])}.",
+        f"Each claim: {gates['test']}.",
+        f"Order and level: {gates['level']}; {gates['procedure']}",
+        f"Stopping rule ({said['stopping']['rule']}): {said['stopping']['says']}.",
+        *said["exclusion"],
+    )
+
+
 def _told(changed: tuple[Change, ...]) -> str:
     """The first change in words, and the names of the others."""
     first, *others = changed

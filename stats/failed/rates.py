@@ -104,8 +104,8 @@ class FailureRates(Record):
             for rate in self.differing[:MOST_NAMED]
         ]
         rest = len(self.differing) - MOST_NAMED
-        text += "; ".join(named) + (f"; and so do {rest} more arms" if rest > 0 else "")
-        return text + "."
+        said = "; ".join(named) + (f"; and so do {rest} more arms" if rest > 0 else "")
+        return f"{text}{said[0].upper()}{said[1:]}."
 
 
 def failure_rates(

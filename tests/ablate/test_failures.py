@@ -110,7 +110,7 @@ def test_the_panel_says_so(lucky):
     shown = made_panel(lucky)
     assert shown.section == "real"
     assert "do not hold, among them mechanism present" in shown.headline
-    assert "lora + talan fails more often than lora" in shown.sentences[0]
+    assert "Arm lora + talan fails more often than lora" in shown.sentences[0]
     assert shown.data["scored_as_unadapted"] == int(lucky.tables.failures["diverged"].sum())
     verdicts = {(c["name"], str(c["cell"])): c["verdict"] for c in shown.data["claims"]}
     assert verdicts["mechanism present", "None"] == "inconclusive"

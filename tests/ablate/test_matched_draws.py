@@ -184,10 +184,11 @@ def test_adapters_and_design_points_are_read_one_by_one() -> None:
 
 
 @pytest.mark.usefixtures("words_only")
-def test_draws_that_share_baseline_runs_are_warned_of() -> None:
+def test_draws_of_equal_values_are_independent_and_not_warned_of() -> None:
     plan = make(*FEW, *ONE, "hp.lr=1e-3,3e-3")
+    assert len({draw.hp for draw in plan.draws}) == 2
     found = shown(plan, tables_of(plan, lambda values: 1.0))
-    assert any("their baselines are one run" in note for note in found.notes)
+    assert not any("not independent" in note or "crossed" in note for note in found.notes)
 
 
 def test_too_many_failures_are_said_not_raised() -> None:
@@ -195,7 +196,7 @@ def test_too_many_failures_are_said_not_raised() -> None:
     tables = tables_of(plan, lambda values: 1.0)
     inference = analyse(plan, tables)
     scores = tables.results
-    scores.loc[(scores["arm"] != "lora") & (scores["seed"] % 2 == 1), "score"] = math.nan
+    scores.loc[(scores["arm"] != "lora") & (scores["seed"] >= 200), "score"] = math.nan
     found = panel(plan, tables, inference)
     assert found is not None
     assert found.verdict == Verdict.UNDEFINED

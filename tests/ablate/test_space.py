@@ -104,6 +104,19 @@ def test_a_study_shares_its_draws_over_arms_and_keeps_the_blocks_own_out_of_the_
     assert make_plan(more).design_digest == plan.design_digest
 
 
+def test_draws_that_agree_in_all_a_baseline_has_are_other_runs():
+    settings = ["axes=none", "hp.draws=4", "backbones=qwen3-tiny", "hp.lr_multiplier=0.5..2"]
+    fixed = {"rank": "8", "alpha": "16", "steps": "4", "batch": "4", "width": "4"}
+    names = ("lr", "rank", "alpha", "dropout", "steps", "weight_decay", "batch", "width")
+    study, _ = read_arguments([*settings, *(f"hp.{n}={fixed.get(n, '0.1')}" for n in names)])
+    runs = [
+        run for run in make_plan(study).runs if run.arm.is_baseline and run.spec.adapter == "lora"
+    ]
+    assert len({run.spec.hp for run in runs}) == 1
+    assert len({run.key for run in runs}) == len(runs) == 8
+    assert all(phase_of(run.seed) == "explore" for run in runs)
+
+
 def test_values_of_a_draw_replace_the_fixed_ones():
     study, _ = read_arguments(["axes=none"])
     hp, block = apply({"lr": 0.5, "width": 4}, study.hp, study.block)
@@ -115,6 +128,8 @@ def test_values_of_a_draw_replace_the_fixed_ones():
     [
         (["hp.draws=20", "hp.seeds=1"], "confounded with seed noise; give hp.seeds=2"),
         (["hp.draws=1"], "one draw tells nothing"),
+        (["hp.draws=201"], "201 are more than 200"),
+        (["hp.draws=20", "hp.seeds=6"], "6 are more than 5"),
         (["hp.lrr=1..2"], "did you mean 'hp.lr'"),
         (["hp.lr=1e-2..1e-3"], "command line: hp.lr: the range 1e-2..1e-3 is reversed"),
     ],

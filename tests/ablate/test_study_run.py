@@ -172,7 +172,7 @@ def test_other_levels_and_controls_share_the_baseline(home, settings, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "\n12 runs trained" in done.stdout
-    assert "Mechanism against its controls" in done.stdout
+    assert "The mechanism against its controls" in done.stdout
     report = json.loads((tmp_path / "home/reports/other/report.json").read_text(encoding="utf-8"))
     (effect,) = report["sections"]["mechanism"]["controls"]["primary"]
     assert (effect["name"], effect["n_pairs"]) == ("mechanism vs static", 6)

@@ -14,8 +14,8 @@ BETTER = (Verdict.SUPERIOR, Verdict.SUPERIOR_AND_MEANINGFUL)
     "failing",
     (
         "backbones=qwen3-tiny,qwen2-tiny",
-        "benchmarks=arithmetic,recall",
-        "seeds=20",
+        "benchmarks=arithmetic",
+        "seeds=30",
         "axes=none",
     ),
     (
@@ -32,10 +32,10 @@ BETTER = (Verdict.SUPERIOR, Verdict.SUPERIOR_AND_MEANINGFUL)
             "at least",
             0.9,
             "two backbones, 3 seeds each",
-            "exact: binomial, 40 pairs",
+            "exact: binomial, 60 pairs",
         ),
     ),
-    short=6,
+    short=8,
 )
 def failing(carried: Carried) -> Judged:
     with few_resamples():

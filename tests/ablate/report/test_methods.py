@@ -108,7 +108,8 @@ def test_draws_are_told_with_their_ranges(full: Findings):
     )
     assert "6 draws of the hyperparameters, shared by all arms, have 2 seeds each" in text
     assert "In all arms: steps 40; lr drawn from 0.001..0.01." in text
-    assert "share hp; it is the unit of independence" in text
+    assert "The unit of independence is the draw" in text
+    assert "the runs that share hp" in text
 
 
 def test_failures_and_exploration_are_told(troubled: Findings):

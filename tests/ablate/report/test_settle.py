@@ -55,6 +55,7 @@ def test_a_unit_of_draws_is_not_split_over_backbones(clean: Findings):
     plan = settling(dataclasses.replace(clean, pair=("hp",)))
     assert plan.groups == 1
     assert "on each backbone" not in plan.sentence
+    assert "fresh draws" in plan.sentence
 
 
 def test_an_effect_without_spread_has_no_plan(clean: Findings):
@@ -95,7 +96,7 @@ def test_more_pairs_are_asked_for_where_20_are_too_few():
     assert needed is not None
     assert needed > 40
     (command,) = (step.command for step in bare.steps if "settle" in step.command)
-    assert command.endswith(f"axes=insertion,memory settle.pairs={needed // 2}")
+    assert command.endswith(f"ablate settle axes=none settle.pairs={needed // 2}")
 
 
 def test_the_pairs_of_the_reference_point_come_from_its_own_spread():
@@ -122,6 +123,14 @@ def test_a_settled_study_with_everything_run_has_only_its_confirmation_left(cont
 def test_a_family_out_of_reach_is_a_warning():
     few = simulate(seeds=2, backbones=("one",), n_items=50, benchmarks=("code",), retention=())
     assert "cannot settle" in settling(few).warning
+
+
+def test_draws_are_not_taken_over_by_what_is_no_study_of_draws():
+    command = "python -m ablate run axes=none hp.draws=20 hp.seeds=2 hp.lr=1e-3..1e-2"
+    assert extended(command, "settle", axes="none") == (
+        "python -m ablate settle hp.lr=1e-3..1e-2 axes=none"
+    )
+    assert "hp.draws=20 hp.seeds=2" in extended(command, "run", controls="yes")
 
 
 def test_a_study_of_one_point_takes_nothing_over_that_tells_how_axes_vary():

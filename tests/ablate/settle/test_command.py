@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ablate.conduct import Conducted
 from ablate.errors import AblateError
 from ablate.home import Home
 from ablate.options import Options
+from ablate.reporting import Conducted
 from ablate.settle import command
 from ablate.settle.sequential import looks
 from stats.verdict import Verdict
@@ -30,10 +30,11 @@ class NoTracker:
         pass
 
 
-def report(plan, home, ledger, tracker, tally, said, unprobed, *, more, exploratory):
+def report(plan, home, ledger, tracker, tally, said, unprobed, *, more, exploratory, methods):
     """In the page's place: what it would be made from."""
     from ablate.collect import make_tables
 
+    assert any("inheritance procedure" in text for text in methods)
     tables = make_tables(plan, ledger.records(plan.specs), ledger.scores(plan.specs))
     folder = home.report(plan.study.name)
     folder.mkdir(parents=True, exist_ok=True)

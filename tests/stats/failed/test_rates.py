@@ -39,7 +39,7 @@ def test_holm_over_arms_and_the_sentence_names_who_fails():
     assert bad.p == pytest.approx(2 / 2**10)
     assert bad.p_adjusted == pytest.approx(3 * bad.p)
     assert [arm.arm for arm in rates.differing] == ["bad"]
-    assert "11 of 96 runs failed" in rates.sentence
+    assert "11 of 96 runs failed. Bad fails more often" in rates.sentence
     assert "B fails more often than base (more failures in 10 pairs" in rates.describe({"bad": "B"})
     # an arm that never differs from its baseline stays in the family
     assert rates.arms[3].p == 1.0

@@ -1,7 +1,7 @@
 """Prints the simulated error rates that docs/method quotes.
 
-``python -m tests.stats.matched_draws.rates`` takes about three minutes on one core; the tests in
-``test_spread`` hold the same procedures to binomial bands with fewer repeats.
+``python -m tests.stats.matched_draws.rates`` takes about a minute and a half on one core; the tests
+in ``test_spread`` hold the same procedures to binomial bands with fewer repeats.
 """
 
 from __future__ import annotations
@@ -48,18 +48,22 @@ def coverage(name: str, settings: dict[str, Any], repeats: int) -> None:
         mean_in += t.ci_low <= MEAN <= t.ci_high
         rejected += spread.p <= 0.05
     print(
-        f"  {name:44}: interplay SD {spread_in / repeats:.3f}, sign share {share_in / repeats:.3f}, "
-        f"mean {mean_in / repeats:.3f}, F rejects {rejected / repeats:.3f}"
+        f"  {name:44}: interplay SD {spread_in / repeats:.3f}, "
+        f"sign share {share_in / repeats:.3f}, mean {mean_in / repeats:.3f}, "
+        f"F rejects {rejected / repeats:.3f}"
     )
 
 
 def units(tau: float, arm_seed: float, repeats: int) -> None:
-    """Type I error of the mean: t over draws, over pooled pairs, and with two crossed seeds."""
+    """Type I error of the mean: t over draws, over pooled pairs, and with two crossed seeds.
+
+    SDs are those of a run's score, its residual has 1; differences have sqrt(2) times as much.
+    """
     rng = np.random.default_rng(1)
     over_draws = pooled = crossed = 0
     for _ in range(repeats):
-        true = tau * rng.standard_normal((20, 1))
-        noise = rng.standard_normal((20, 2))
+        true = tau * np.sqrt(2) * rng.standard_normal((20, 1))
+        noise = np.sqrt(2) * rng.standard_normal((20, 2))
         own = arm_seed * np.sqrt(2) * rng.standard_normal((20, 2))
         shared = arm_seed * np.sqrt(2) * rng.standard_normal((1, 2))
         runs = true + noise + own
