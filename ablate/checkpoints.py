@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ablate.adapters import ADAPTERS
 from ablate.backbones import BACKBONES, n_parameters
+from ablate.phases import phase_of
 from ablate.spec import RunSpec
 
 TYPICAL_BYTES = 200_000
@@ -38,8 +39,9 @@ def is_too_large(spec: RunSpec) -> bool:
 
 def is_kept(spec: RunSpec) -> bool:
     """Whether the checkpoint of a run is kept: something was trained, with a block, that is not too
-    large."""
-    return spec.block is not None and not spec.world and not is_too_large(spec)
+    large; and not the trial of a search, which nobody looks inside of."""
+    kept = spec.block is not None and not spec.world and phase_of(spec.seed) != "search"
+    return kept and not is_too_large(spec)
 
 
 def large_note() -> str:

@@ -14,7 +14,7 @@ from ablate.checkpoints import find, keep
 from ablate.cli import main
 from ablate.errors import AblateError
 from ablate.home import Home
-from ablate.ledger import SCHEMA, open_ledger
+from ablate.ledger import SCHEMA, SCHEMA_VERSION, open_ledger
 from ablate.plan import make_plan
 from ablate.probing import command
 from ablate.probing.choose import block_runs, named_runs, reference_arms
@@ -186,7 +186,7 @@ def test_an_older_ledger_opens_and_gains_the_table(tmp_path, plan, found):
     assert opened.states([spec.key]) == {spec.key: "done"}
     opened.close()
     with sqlite3.connect(path) as db:
-        assert db.execute("SELECT value FROM meta").fetchone() == ("2",)
+        assert db.execute("SELECT value FROM meta").fetchone() == (str(SCHEMA_VERSION),)
     reader = open_ledger(path, read_only=True)
     assert set(reader.probes({spec.key: found.prompts}, found.recipe)) == {spec.key}
     reader.close()
