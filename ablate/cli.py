@@ -63,7 +63,7 @@ examples:
   ablate search axes=none search.replicates=5  an interval that includes what tuning varies
 
 Each adapter is tuned with and without the mechanism, by validation items only; the winners are
-then compared on fresh seeds and test items. The same command again resumes with the same trials.""",
+then compared on fresh seeds and test items. The same command resumes with the same trials.""",
     "plan": """\
 examples:
   ablate plan axes=insertion,memory            arms, runs, expected time; nothing is run

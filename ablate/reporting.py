@@ -78,6 +78,7 @@ def report_runs(
     """
     from ablate.analyse import analyse
     from ablate.collect import make_tables
+    from ablate.failures import rescore, surviving
     from ablate.probing.findings import make_probe_findings
     from ablate.report import write_report
     from ablate.report.probes import metrics
@@ -98,12 +99,16 @@ def report_runs(
     reasons = exploratory
     if reasons is None:
         reasons = exploratory_reasons(plan, ledger.reported(plan.design_digest))
+    first = complete_panels(plan, tables, inference)
+    if (tables.results["outcome"] == DIVERGED).any():
+        inference = surviving(inference, rescore(plan, tables, inference))
     environments = ledger.environments()
     blocks, reference = block_runs(plan), reference_arms(plan.design)
     notes = gaps(block_runs(plan, reference), home.checkpoints, ledger, unprobed)
     probes = make_probe_findings(
         blocks, probed(specs_of(blocks), ledger), [arm.name for arm in reference], notes
     )
+    own = () if more is None else more(plan, tables, inference)
     findings = make_findings(
         plan,
         tables,
@@ -115,17 +120,15 @@ def report_runs(
         ),
         probes,
         () if probes else notes,
+        (*own, *first, *make_panels(plan, tables, inference)),
     )
-    if more is not None:
-        panels = (*more(plan, tables, inference), *findings.panels)
-        findings = dataclasses.replace(findings, panels=panels)
     findings = dataclasses.replace(
         findings, hyperparameters=hyperparameters, methods=(*findings.methods, *methods)
     )
     files = write_report(findings, home.report(plan.study.name))
     for planned in plan.runs:
-        record = records[planned.key]
-        if record.state in (DONE, DIVERGED) and record.cost is not None:
+        record = records.get(planned.key)
+        if record and record.state in (DONE, DIVERGED) and record.cost is not None:
             found = {
                 part.benchmark: scores[planned.key, part.digest]
                 for part in plan.benchmarks
@@ -169,6 +172,7 @@ def make_findings(
     environment: dict[str, str],
     probes: ProbeFindings | None,
     remarks: Sequence[str],
+    panels: tuple[Panel, ...],
 ) -> Findings:
     """Everything a report shows, from the pure parts."""
     from ablate.analyse import DRAW, PAIR
@@ -219,21 +223,28 @@ def make_findings(
         failures=tables.failures,
         provenance=provenance(plan, environment),
         probes=probes,
-        panels=make_panels(plan, tables, inference),
+        panels=panels,
         pair=DRAW if plan.over_draws else PAIR,
     )
 
 
+def complete_panels(plan: Plan, tables: Tables, inference: Inference) -> tuple[Panel, ...]:
+    """What failed runs do to the verdicts on complete pairs; nothing where none failed."""
+    from ablate import failures
+
+    panel = failures.panel(plan, tables, inference)
+    return () if panel is None else (panel,)
+
+
 def make_panels(plan: Plan, tables: Tables, inference: Inference) -> tuple[Panel, ...]:
     """What each further analysis has to say about the study, in the order of the report."""
-    from ablate import control_checks, cost, factorial, failures, matched_draws
+    from ablate import control_checks, cost, factorial, matched_draws
     from ablate.replicability import cells, controls
 
     analyses = (
         cells.panel,
-        failures.panel,
-        controls.mechanism_panel,
         matched_draws.panel,
+        controls.mechanism_panel,
         control_checks.panel,
         factorial.panel,
         cost.panel,

@@ -77,6 +77,7 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
             "retention": kept.to_dict() if kept else None,
             "resources": [each.to_dict() for each in taken],
         },
+        word="" if kept is None else "Not in retention" if kept.holds else "Not excluded",
         verdict=None if kept is None or kept.holds else Verdict.INCONCLUSIVE,
     )
 

@@ -171,8 +171,8 @@ def interactions_plot(analysis: Analysis) -> Figure:
                 if column == row:
                     _row_legend(axis, lines, order[lines])
         figure.text(
-            0.012, 0.55, f"mean difference to the baseline, {analysis.means.units}",
-            rotation=90, va="center", ha="left", fontsize=8.5,
+            0.012, 0.55, f"mean difference\nto the baseline, {analysis.means.units}",
+            rotation=90, va="center", ha="left", multialignment="center", fontsize=8,
         )  # fmt: skip
     return figure
 

@@ -36,6 +36,7 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
         section="real",
         title="Failed runs",
         headline=_headline(again, labels),
+        qualifies=True,
         sentences=(rate.describe(called), *_verdict_sentences(again, labels)),
         tables=tuple(
             table for table in (_rate_table(rate, labels), _verdict_table(again, labels)) if table
@@ -44,6 +45,8 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
             "A diverged run is an outcome of its arm: it is scored as the unadapted backbone, "
             "which is what is left when training fails. Runs that the machine lost, or that were "
             "not made, stay missing.",
+            "The verdicts of all tables on this page are those that both analyses support; the "
+            "numbers beside them are of whole pairs.",
             f"Rates: {rate.method}.",
         ),
         data={

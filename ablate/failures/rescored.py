@@ -8,6 +8,7 @@ Infrastructure failures and runs that were not made say nothing of an arm and st
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from stats.failed import FailureRates, Joined, failure_rates, join
 from stats.verdict import Verdict
 
 if TYPE_CHECKING:
-    from stats.result import Comparison
+    from stats.result import Comparison, Effect
 
 SETTLED = (
     Verdict.SUPERIOR_AND_MEANINGFUL,
@@ -60,6 +61,37 @@ class Rescored:
         return tuple(
             claim for claim in self.claims if claim.complete.verdict in SETTLED and claim.withdrawn
         )
+
+
+def surviving(inference: Inference, again: Rescored) -> Inference:
+    """``inference`` with the verdicts that both analyses support; its numbers are untouched."""
+
+    def guarded(
+        comparison: Comparison | None, primary: Sequence[Joined], cells: Sequence[Joined] = ()
+    ) -> Comparison | None:
+        if comparison is None:
+            return None
+        return dataclasses.replace(
+            comparison,
+            primary=tuple(_with_verdict(claim) for claim in primary) or comparison.primary,
+            cells=tuple(_with_verdict(claim) for claim in cells) or comparison.cells,
+        )
+
+    retention = inference.retention
+    n_averaged = 0 if retention is None else len(retention.primary)
+    main = guarded(inference.main, again.primary, again.cells)
+    assert main is not None
+    return dataclasses.replace(
+        inference,
+        main=main,
+        controls=guarded(inference.controls, again.controls),
+        retention=guarded(retention, again.retention[:n_averaged], again.retention[n_averaged:]),
+    )
+
+
+def _with_verdict(claim: Joined) -> Effect:
+    also = claim.complete.also if claim.verdict == claim.complete.verdict else ""
+    return dataclasses.replace(claim.complete, verdict=claim.verdict, also=also)
 
 
 def scored_at_unadapted(plan: Plan, tables: Tables) -> pd.DataFrame:

@@ -22,6 +22,9 @@ TYPICAL_ROWS = 40 * 16
 TYPICAL_PARTS = 5
 """Benchmarks that the runs of the table were scored on."""
 
+WORLD_SECONDS = 0.01
+"""Of a run in a synthetic world."""
+
 REFERENCE_SECONDS = 0.0085
 """Median of a round of :func:`machine_speed` where the table was measured, idle."""
 
@@ -29,8 +32,11 @@ REFERENCE_SECONDS = 0.0085
 def typical_seconds(spec: RunSpec) -> float | None:
     """Seconds of a run on an embedded backbone by the table; None for other backbones.
 
-    Training is scaled by rows, scoring by the number of benchmarks.
+    Training is scaled by rows, scoring by the number of benchmarks. In a synthetic world nothing is
+    trained.
     """
+    if spec.world:
+        return WORLD_SECONDS
     typical = TYPICAL.get(spec.backbone.name)
     if typical is None:
         return None

@@ -29,7 +29,8 @@ class Panel:
     none), ``word`` a word or two that answer the section's question before it ("Yes", "Not shown"),
     ``verdict`` what both rest on (None: no mark beside it), and ``sentences`` say the rest;
     all are generated from a result object. Of several headlines of a section the first panel's is
-    shown. ``notes`` tell assumptions and what is not said. ``data`` holds plain values for
+    shown; one that ``qualifies`` does not take the place of the section's answer but follows it.
+    ``notes`` tell assumptions and what is not said. ``data`` holds plain values for
     ``report.json``.
     """
 
@@ -43,3 +44,4 @@ class Panel:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     verdict: Verdict | None = None
     word: str = ""
+    qualifies: bool = False

@@ -96,14 +96,28 @@ def first_screen(findings: Findings) -> tuple[Line, ...]:
         cost_line(findings),
         settle_line(plan),
     )
-    return tuple(_headline(findings, line.section) or line for line in own)
+    answers = (_headline(findings, line.section) or line for line in own)
+    return tuple(_qualified(findings, line) for line in answers)
 
 
 def _headline(findings: Findings, section: str) -> Line | None:
     for panel in findings.panels:
-        if panel.section == section and panel.headline:
-            return Line(section, panel.word, panel.headline, panel.verdict)
+        if panel.section == section and panel.headline and not panel.qualifies:
+            text = panel.headline
+            if section == "cost":
+                text = f"{text} {overhead(findings)}".strip()
+            return Line(section, panel.word, text, panel.verdict)
     return None
+
+
+def _qualified(findings: Findings, line: Line) -> Line:
+    """The answer with what qualifies it."""
+    more = [
+        panel.headline
+        for panel in findings.panels
+        if panel.section == line.section and panel.qualifies and panel.headline
+    ]
+    return dataclasses.replace(line, text=" ".join((line.text, *more)))
 
 
 def real_line(findings: Findings) -> Line:
