@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ablate.failures import panel, rates, rescore, scored_at_unadapted
+from ablate.failures import panel, rates, rescore, scored_at_unadapted, surviving
 from ablate.failures.rescored import SETTLED
 from ablate.worlds import WORLDS, Noise, Planted, world
 from stats.verdict import Verdict
@@ -104,6 +104,22 @@ def test_a_gain_of_the_runs_that_are_left_is_withdrawn(lucky):
     assert present.scored.n_pairs == 24
     assert again.n_missing == 0
     assert all(claim.complete.verdict in SETTLED for claim in again.withdrawn)
+
+
+def test_tables_show_the_verdicts_that_survive_and_the_numbers_of_whole_pairs(lucky):
+    with few_resamples():
+        again = rescore(lucky.plan, lucky.tables, lucky.inference)
+    shown = surviving(lucky.inference, again)
+    for family in ("main", "controls", "retention"):
+        before, after = getattr(lucky.inference, family), getattr(shown, family)
+        for kind in ("primary", "cells"):
+            assert len(before.effects(kind)) == len(after.effects(kind))
+            for old, new in zip(before.effects(kind), after.effects(kind), strict=True):
+                assert dataclasses.replace(new, verdict=old.verdict, also=old.also) == old
+    assert shown.main.primary[0].verdict == Verdict.INCONCLUSIVE
+    joined = (*again.primary, *again.cells)
+    effects = (*shown.main.primary, *shown.main.cells)
+    assert [e.verdict for e in effects] == [claim.verdict for claim in joined]
 
 
 def test_the_panel_says_so(lucky):

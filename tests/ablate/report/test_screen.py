@@ -47,6 +47,16 @@ def test_five_answers_in_the_order_of_the_sections(clean: Findings, troubled: Fi
         assert [line.section for line in first_screen(findings)] == ORDER
 
 
+def test_a_headline_that_qualifies_follows_the_answer_and_does_not_replace_it(clean: Findings):
+    plain = first_screen(clean)[0]
+    qualifying = Panel("real", "Failed runs", headline="Two runs diverged.", qualifies=True)
+    told = first_screen(dataclasses.replace(clean, panels=(qualifying,)))[0]
+    assert told == dataclasses.replace(plain, text=f"{plain.text} Two runs diverged.")
+    own = Panel("real", "Settled", headline="It is settled.", verdict=Verdict.SUPERIOR, word="Yes")
+    both = first_screen(dataclasses.replace(clean, panels=(qualifying, own)))[0]
+    assert (both.word, both.text) == ("Yes", "It is settled. Two runs diverged.")
+
+
 def test_every_verdict_has_its_word():
     assert set(REAL) == set(COST) == set(FAVOUR) == set(Verdict)
     assert len(FAVOUR) == len(Verdict)
