@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ablate.analyse import CELL, DRAW, PAIR, RNG_SEED, mean_over_seeds
 from ablate.design.arms import SIDE
-from ablate.result import DONE
+from ablate.failures.rescored import scored_at_unadapted, supported
+from ablate.result import DIVERGED, DONE
 from ablate.spec import UNADAPTED
 from stats.contrast import versus
 
@@ -34,7 +35,8 @@ SAME = "same"
 class SameScores:
     """How often the A/A arm of an adapter equals its baseline in every item.
 
-    ``pairs`` counts those in which both have scores; ``differing`` names the others among them.
+    ``pairs`` counts those in which both have an outcome, ``differing`` names those among them in
+    which outcomes or items differ: runs that are one computation diverge together or not at all.
     """
 
     adapter: str
@@ -49,12 +51,13 @@ class SameScores:
     def sentence(self) -> str:
         """What it means, in one sentence."""
         if not self.pairs:
-            return f"A/A check of {self.adapter}: no pair has both runs, so nothing is known."
+            return f"A/A check of {self.adapter}: no pair has both outcomes: nothing is known."
         equal = self.pairs - len(self.differing)
         if self.holds:
             return (
-                f"A/A check: with the block frozen at its start, {self.adapter} gave the scores "
-                f"and log-likelihoods of {self.adapter} alone, bit for bit, in {self.pairs} of "
+                f"A/A check: with the block frozen at its start, {self.adapter} gave the "
+                f"outcomes, scores and log-likelihoods of {self.adapter} alone, bit for bit, in "
+                f"{self.pairs} of "
                 f"{self.pairs} pairs."
             )
         return (
@@ -66,7 +69,8 @@ class SameScores:
 
 def same_scores(plan: Plan, tables: Tables) -> tuple[SameScores, ...]:
     """The A/A check of every adapter that has the arm ``same``."""
-    done = set(tables.results.loc[tables.results["outcome"] == DONE, "run_key"])
+    known = tables.results[tables.results["outcome"].isin([DONE, DIVERGED])]
+    outcomes = dict(zip(known["run_key"], known["outcome"], strict=True))
     runs: dict[tuple[str, str], dict[tuple[str, int, int], PlannedRun]] = {}
     for run in plan.runs:
         if run.arm.is_baseline or run.arm.control == SAME:
@@ -82,10 +86,12 @@ def same_scores(plan: Plan, tables: Tables) -> tuple[SameScores, ...]:
         pairs, differing = 0, []
         for place, run in checked.items():
             other = runs[adapter, ""][place]
-            if not {run.key, other.key} <= done:
+            ended = [outcomes.get(key) for key in (run.key, other.key)]
+            if None in ended:
                 continue
             pairs += 1
-            if items.get(run.key) != items.get(other.key):
+            done = ended == [DONE, DONE]
+            if ended[0] != ended[1] or (done and items.get(run.key) != items.get(other.key)):
                 backbone, hp, seed = place
                 differing.append(f"{backbone}, draw {hp}, seed {seed}")
         found.append(SameScores(adapter, pairs, tuple(differing)))
@@ -112,20 +118,34 @@ def _bytes(column: pd.Series) -> bytes:
 def side_alone(plan: Plan, tables: Tables) -> Comparison | None:
     """The block alone against the unadapted backbone, averaged over main cells and in each.
 
-    None without the arm, or where no two of its pairs have scores.
+    A verdict stands only if it holds with diverged runs scored as the unadapted backbone too. None
+    without the arm, or where no two of its pairs have scores.
     """
-    import pandas as pd
-
-    from stats.compare import compare
     from stats.errors import StatsError
-    from stats.table import PairedTable
 
     arm = next((arm.name for arm in plan.design.arms if arm.control == SIDE), None)
     if arm is None:
         return None
-    mains = list(plan.main or plan.retention)
-    frame = tables.results[(tables.results["arm"] == arm) & tables.results["benchmark"].isin(mains)]
-    frame = pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]])
+    ours = tables.results["arm"] == arm
+    try:
+        found = _against_unadapted(plan, tables, tables.results[ours], arm)
+    except StatsError:
+        return None
+    if not (tables.results.loc[ours, "outcome"] == DIVERGED).any():
+        return found
+    scored = scored_at_unadapted(plan, tables)[ours]
+    return supported(found, _against_unadapted(plan, tables, scored, arm))
+
+
+def _against_unadapted(plan: Plan, tables: Tables, results: pd.DataFrame, arm: str) -> Comparison:
+    """An arm's main cells against the fixed scores of the backbone."""
+    import pandas as pd
+
+    from stats.compare import compare
+    from stats.table import PairedTable
+
+    main = results["benchmark"].isin(list(plan.main or plan.retention))
+    frame = pd.DataFrame(results.loc[main, ["arm", *PAIR, "benchmark", "score"]])
     drawn = bool(plan.study.draws.count)
     if drawn:
         frame = mean_over_seeds(frame)
@@ -147,17 +167,14 @@ def side_alone(plan: Plan, tables: Tables) -> Comparison | None:
         allow_failed=True,
     )
     contrast = versus(arm, UNADAPTED)
-    try:
-        return compare(
-            table,
-            cells=[contrast],
-            primary=[contrast],
-            sesoi=plan.study.sesoi,
-            alpha=plan.study.alpha,
-            rng=RNG_SEED,
-        )
-    except StatsError:
-        return None
+    return compare(
+        table,
+        cells=[contrast],
+        primary=[contrast],
+        sesoi=plan.study.sesoi,
+        alpha=plan.study.alpha,
+        rng=RNG_SEED,
+    )
 
 
 def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
@@ -198,8 +215,9 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
     return Panel(
         section="mechanism",
         title="Checks: the block at rest, and alone",
-        headline=failed[0] if failed else "",
-        sentences=tuple(sentences),
+        headline=" ".join(failed),
+        qualifies=True,
+        sentences=tuple(sentence for sentence in sentences if sentence not in failed),
         tables=tuple(grids),
         data={
             "same": [asdict(check) for check in same],

@@ -12,6 +12,7 @@ from ablate.backbones import n_parameters
 from ablate.cost.figure import retention_figure
 from ablate.cost.resources import Resources, resources
 from ablate.cost.retention import AS_IS, LEVEL, ArmRetention, Retention, retention
+from ablate.report.answer import mechanism_effects
 from ablate.report.panel import Panel
 from ablate.report.picture import Picture, make_picture
 from ablate.result import DONE
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST_PLACES = 24
 """Rows of the table that shows every place; with more, the weakest of each arm stand for them."""
+
+FALLS = (Verdict.INFERIOR_AND_MEANINGFUL, Verdict.INFERIOR)
 
 POINTS = "points"
 ROUNDING = 1e-9
@@ -51,6 +54,7 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
         return None
     said = [_retention_sentence(kept), _largest_losses(kept)] if kept else []
     said += _resource_sentences(taken)
+    fallen = _fallen(inference)
     pictures: tuple[Picture, ...] = ()
     if kept is not None:
         pictures = (
@@ -77,9 +81,26 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
             "retention": kept.to_dict() if kept else None,
             "resources": [each.to_dict() for each in taken],
         },
-        word="" if kept is None else "Not in retention" if kept.holds else "Not excluded",
-        verdict=None if kept is None or kept.holds else Verdict.INCONCLUSIVE,
+        word=_word(kept, fallen),
+        verdict=None if kept is None else fallen if fallen or kept.holds else Verdict.INCONCLUSIVE,
     )
+
+
+def _fallen(inference: Inference) -> Verdict | None:
+    """The verdict that retention falls on average, where the family of retention has one."""
+    effects = mechanism_effects(inference.retention.primary) if inference.retention else []
+    return next(
+        (verdict for verdict in FALLS if any(effect.verdict is verdict for effect in effects)), None
+    )
+
+
+def _word(kept: Retention | None, fallen: Verdict | None) -> str:
+    """Whether it costs anything, in a word or two."""
+    if kept is None:
+        return ""
+    if kept.holds:
+        return "Less than the margin" if fallen else "Not in retention"
+    return "Yes, retention falls" if fallen else "Not excluded"
 
 
 def _resources(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ablate.analyse import RNG_SEED, paired_table, score_limits
 from ablate.factorial.levels import level_contrasts_of
-from ablate.failures.rescored import scored_at_unadapted
+from ablate.failures.rescored import scored_at_unadapted, supported
 from ablate.result import DIVERGED
 from stats.compare import Comparison, compare
 from stats.errors import StatsError
@@ -111,6 +111,11 @@ def analyse_factorial(
     )
     table = rescored if scored_alone and rescored is not None else whole
     benchmarks = plan.main or plan.retention
+    cells = _cells(plan, factorial, table)
+    if cells is not None and rescored is not None and not scored_alone:
+        counted = _cells(plan, factorial, rescored)
+        assert counted is not None
+        cells = supported(cells, counted)
     return Analysis(
         factorial=factorial,
         gates=gates,
@@ -123,19 +128,7 @@ def analyse_factorial(
             else None
         ),
         means=level_means(table, level_contrasts_of(plan)),
-        cells=(
-            compare(
-                table,
-                cells=factorial.mains,
-                primary=(),
-                limits=score_limits(plan, benchmarks),
-                sesoi=plan.study.sesoi,
-                alpha=plan.study.alpha,
-                rng=RNG_SEED,
-            )
-            if factorial.mains
-            else None
-        ),
+        cells=cells,
         sesoi=plan.study.sesoi,
         scored_alone=scored_alone,
     )
@@ -143,6 +136,20 @@ def analyse_factorial(
 
 def _table(plan: Plan, results: pd.DataFrame) -> PairedTable:
     return paired_table(plan, results, plan.main or plan.retention)
+
+
+def _cells(plan: Plan, factorial: Factorial, table: PairedTable) -> Comparison | None:
+    if not factorial.mains:
+        return None
+    return compare(
+        table,
+        cells=factorial.mains,
+        primary=(),
+        limits=score_limits(plan, plan.main or plan.retention),
+        sesoi=plan.study.sesoi,
+        alpha=plan.study.alpha,
+        rng=RNG_SEED,
+    )
 
 
 def _gates(plan: Plan, factorial: Factorial, table: PairedTable) -> FactorialEffects:

@@ -6,7 +6,16 @@ from ablate.failures.rescored import (
     rates,
     rescore,
     scored_at_unadapted,
+    supported,
     surviving,
 )
 
-__all__ = ["Rescored", "panel", "rates", "rescore", "scored_at_unadapted", "surviving"]
+__all__ = [
+    "Rescored",
+    "panel",
+    "rates",
+    "rescore",
+    "scored_at_unadapted",
+    "supported",
+    "surviving",
+]

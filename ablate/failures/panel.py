@@ -45,8 +45,9 @@ def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
             "A diverged run is an outcome of its arm: it is scored as the unadapted backbone, "
             "which is what is left when training fails. Runs that the machine lost, or that were "
             "not made, stay missing.",
-            "The verdicts of all tables on this page are those that both analyses support; the "
-            "numbers beside them are of whole pairs.",
+            "Verdicts elsewhere on this page are those that both analyses support; the numbers "
+            "beside them, and tables without verdicts, are of whole pairs unless they say "
+            "otherwise.",
             f"Rates: {rate.method}.",
         ),
         data={
@@ -99,7 +100,7 @@ def _headline(again: Rescored, labels: dict[str, str]) -> str:
         f"{count} diverged; scored as the unadapted backbone, {len(withdrawn)} of {len(held)} "
         f"verdicts do not hold, among them {_place(withdrawn[0], labels)} "
         f"({withdrawn[0].complete.verdict} on whole pairs only): such a verdict is not to be "
-        "claimed."
+        f"claimed{_only_scored(again)}."
     )
 
 

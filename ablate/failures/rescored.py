@@ -8,7 +8,6 @@ Infrastructure failures and runs that were not made say nothing of an arm and st
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,27 +65,27 @@ class Rescored:
 def surviving(inference: Inference, again: Rescored) -> Inference:
     """``inference`` with the verdicts that both analyses support; its numbers are untouched."""
 
-    def guarded(
-        comparison: Comparison | None, primary: Sequence[Joined], cells: Sequence[Joined] = ()
-    ) -> Comparison | None:
-        if comparison is None:
-            return None
-        return dataclasses.replace(
-            comparison,
-            primary=tuple(_with_verdict(claim) for claim in primary) or comparison.primary,
-            cells=tuple(_with_verdict(claim) for claim in cells) or comparison.cells,
-        )
-
-    retention = inference.retention
-    n_averaged = 0 if retention is None else len(retention.primary)
-    main = guarded(inference.main, again.primary, again.cells)
-    assert main is not None
-    return dataclasses.replace(
-        inference,
-        main=main,
-        controls=guarded(inference.controls, again.controls),
-        retention=guarded(retention, again.retention[:n_averaged], again.retention[n_averaged:]),
+    scored = again.inference
+    return Inference(
+        main=supported(inference.main, scored.main),
+        retention=_both(inference.retention, scored.retention),
+        controls=_both(inference.controls, scored.controls),
+        averages=_both(inference.averages, scored.averages),
     )
+
+
+def supported(complete: Comparison, scored: Comparison) -> Comparison:
+    """``complete`` with the verdicts that ``scored``, the same families with diverged runs scored,
+    supports too; its numbers are untouched."""
+    return dataclasses.replace(
+        complete,
+        primary=tuple(map(_with_verdict, join(complete.primary, scored.primary))),
+        cells=tuple(map(_with_verdict, join(complete.cells, scored.cells))),
+    )
+
+
+def _both(complete: Comparison | None, scored: Comparison | None) -> Comparison | None:
+    return None if complete is None or scored is None else supported(complete, scored)
 
 
 def _with_verdict(claim: Joined) -> Effect:

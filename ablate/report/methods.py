@@ -64,7 +64,7 @@ def paragraphs(findings: Findings) -> dict[str, list[str]]:
         "Training and scoring": _training(findings),
         "Estimands and tests": _tests(findings),
         "Verdicts": _verdicts(findings),
-        "Failures": [failure_sentence(findings)],
+        "Failures": _failures(findings),
         "Further analyses": list(findings.methods),
         "Design notes": [_sentence(note) for note in findings.notes],
         "Exploratory": [f"Statements are exploratory: {why}." for why in findings.exploratory],
@@ -182,8 +182,8 @@ def _training(findings: Findings) -> list[str]:
 def _tests(findings: Findings) -> list[str]:
     main = findings.main
     lines = [
-        "Every test is a paired t test on the differences of pairs, with the exact sign-flip test "
-        "beside it."
+        "Every test is a paired t test on the differences of pairs, with the sign-flip test beside "
+        "it."
     ]
     if main.primary:
         lines.append(
@@ -232,6 +232,16 @@ def _verdicts(findings: Findings) -> list[str]:
         f"Pairs still needed are those that give {PERCENT} power for {size} at the upper 80 % "
         "limit of the standard deviation of differences.",
     ]
+
+
+def _failures(findings: Findings) -> list[str]:
+    lines = [failure_sentence(findings)]
+    if findings.failures["diverged"].sum():
+        lines.append(
+            "Every family was tested on complete pairs, and again with diverged runs scored as the "
+            "unadapted backbone; a verdict stands only where both analyses support it."
+        )
+    return lines
 
 
 def _software(findings: Findings) -> list[str]:

@@ -28,8 +28,9 @@ class Panel:
     ``section`` is a key of ``SECTIONS``. ``headline`` is one sentence for the first screen ("" for
     none), ``word`` a word or two that answer the section's question before it ("Yes", "Not shown"),
     ``verdict`` what both rest on (None: no mark beside it), and ``sentences`` say the rest;
-    all are generated from a result object. Of several headlines of a section the first panel's is
-    shown; one that ``qualifies`` does not take the place of the section's answer but follows it.
+    all are generated from a result object. Of a section's headlines with a verdict the worst
+    comes first on the first screen and gives word and mark, and one without a verdict is shown
+    where there is no other; one that ``qualifies`` follows the answer and does not take its place.
     ``notes`` tell assumptions and what is not said. ``data`` holds plain values for
     ``report.json``.
     """

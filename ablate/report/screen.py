@@ -1,6 +1,7 @@
 """The first screen: one sentence per question, each generated from the verdicts below it.
 
-A panel's headline takes the place of the sentence that the study's own families give.
+Headlines of panels take the place of the sentence that the study's own families give. Of several
+with a verdict the worst comes first and gives the answer's word and mark, then the others.
 """
 
 from __future__ import annotations
@@ -101,13 +102,19 @@ def first_screen(findings: Findings) -> tuple[Line, ...]:
 
 
 def _headline(findings: Findings, section: str) -> Line | None:
-    for panel in findings.panels:
-        if panel.section == section and panel.headline and not panel.qualifies:
-            text = panel.headline
-            if section == "cost":
-                text = f"{text} {overhead(findings)}".strip()
-            return Line(section, panel.word, text, panel.verdict)
-    return None
+    panels = [
+        panel
+        for panel in findings.panels
+        if panel.section == section and panel.headline and not panel.qualifies
+    ]
+    if not panels:
+        return None
+    judged = [panel for panel in panels if panel.verdict is not None] or panels[:1]
+    ranked = sorted(judged, key=lambda p: -FAVOUR.index(p.verdict) if p.verdict else 0)
+    text = " ".join(panel.headline for panel in ranked)
+    if section == "cost":
+        text = f"{text} {overhead(findings)}".strip()
+    return Line(section, ranked[0].word, text, ranked[0].verdict)
 
 
 def _qualified(findings: Findings, line: Line) -> Line:

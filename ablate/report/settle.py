@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 """Pairs of each cell that a settling study takes at least."""
-DRAWS = 20
+DRAWS, REPLICATES = 20, 5
 OF_DRAWS = ("hp.draws", "hp.seeds", "hp.sampler")
 PERCENT = f"{100 * POWER:g} %"
 """The power that plans aim at, in words."""
@@ -119,7 +119,11 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
     settle, fixed = _settle_command(findings, mechanism, groups), "by a plan fixed beforehand."
     point = " at its reference point" if findings.axes else ""
     steps = []
-    if unsettled:
+    tuned = bool(findings.hyperparameters)  # each arm has settings of its own; a claim has one
+    if tuned and findings.unit == "pairs":
+        replicated = extended(findings.command, "search", **{"search.replicates": REPLICATES})
+        steps.append(Step("Put into the interval what another search would choose.", replicated))
+    if unsettled and not tuned:
         steps.append(Step(f"Settle the mechanism{point} on fresh seeds, {fixed}", settle))
     if findings.controls is None:
         steps.append(
@@ -147,7 +151,7 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
         steps.append(
             Step("See what was unlearned.", extended(findings.command, "run", benchmarks=names))
         )
-    if mechanism and not unsettled and " settle " not in findings.command:
+    if mechanism and not unsettled and not tuned and " settle " not in findings.command:
         steps.append(Step(f"Confirm the mechanism{point} on fresh seeds, {fixed}", settle))
     return tuple(steps)
 

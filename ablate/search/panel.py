@@ -25,6 +25,7 @@ from stats.figures.tuned import shrinkage_plot
 from stats.report.section import Table
 from stats.tuned import Effort, Tuned, tuned_versus_tuned
 from stats.tuned.result import interval_text
+from stats.verdict import Verdict
 
 if TYPE_CHECKING:
     from ablate.analyse import Inference
@@ -33,6 +34,24 @@ if TYPE_CHECKING:
 SECTION = "mechanism"
 BEST_SHOWN = 5
 """Trials of an arm in the table of its best ones."""
+
+WORDS = {
+    Verdict.SUPERIOR_AND_MEANINGFUL: "Better, each tuned",
+    Verdict.SUPERIOR: "Better, each tuned",
+    Verdict.EQUIVALENT: "No difference that matters",
+    Verdict.IDENTICAL: "No difference at all",
+    Verdict.INCONCLUSIVE: "Not shown",
+    Verdict.UNDEFINED: "No test is possible",
+    Verdict.INFERIOR: "No, it is worse",
+    Verdict.INFERIOR_AND_MEANINGFUL: "No, it is worse",
+}
+"""The answer of a comparison of tuned arms, in a word or two."""
+
+ONE_SEARCH = (
+    "This holds for the settings that one search of each arm chose; another search would choose "
+    "others, and how much that matters is not known (search.replicates=5 tells)."
+)
+"""What the first screen adds to whatever a search says that was not replicated."""
 
 IMPORTANCE = (
     "How much each hyperparameter matters is not told from these trials: a sampler that learns "
@@ -68,7 +87,12 @@ def search_panels(
         for adapter in plan.study.adapters
     ]  # fmt: skip
     compared = [_compared(plan, result, inference) for result in results]
-    return (*compared, _searched(plan, searches, efforts))
+    searched = _searched(plan, searches, efforts)
+    if len(plan.replicates) > 1:
+        return (*compared, searched)
+    searched = dataclasses.replace(searched, headline=ONE_SEARCH, qualifies=True)
+    caution = Panel("real", "One search of each arm", headline=ONE_SEARCH, qualifies=True)
+    return (caution, *compared, searched)
 
 
 def _compared(plan: SearchPlan, result: Tuned, inference: Inference) -> Panel:
@@ -122,6 +146,8 @@ def _compared(plan: SearchPlan, result: Tuned, inference: Inference) -> Panel:
         ),
         notes=tuple(notes),
         data=result.to_dict(),
+        verdict=effect.verdict,
+        word=WORDS[effect.verdict],
     )
 
 

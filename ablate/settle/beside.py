@@ -75,8 +75,11 @@ def _cells_sentence(name: str, cells: EHolm) -> str:
     )
 
 
-def equivalence_panel(done: Equivalence) -> Panel:
-    """Whether differences are as good as none, and the fresh pairs that would settle the rest."""
+def equivalence_panel(done: Equivalence, n_diverged: int = 0) -> Panel:
+    """Whether differences are as good as none, and the fresh pairs that would settle the rest.
+
+    ``n_diverged`` runs of the claim diverged; their pairs are not in it.
+    """
     size = amount(done.margin_high, done.units)
     cells = {_place(test) for test in done.cells}
     cramped = sorted({_place(test) for test in done.cells if test.effect.no_room})
@@ -102,6 +105,14 @@ def equivalence_panel(done: Equivalence) -> Panel:
             "Fresh pairs that find the SESOI with 80 % power in that test of its family, and that "
             "show equivalence if there is no difference; from the upper 80 % limit of the spread, "
             "never from the difference found. Those of the average are spread over all backbones.",
+            *(
+                [
+                    f"These tests are of complete pairs ({n_diverged} diverged runs are left out): "
+                    "arms that fail unequally are not the same, whatever their scores are."
+                ]
+                if n_diverged
+                else []
+            ),
         ),
         data=done.to_dict(),
     )

@@ -48,7 +48,7 @@ def settle_panels(
     if found.replays:
         panels.append(looks_panel(found))
     if found.equivalence is not None:
-        panels.append(equivalence_panel(found.equivalence))
+        panels.append(equivalence_panel(found.equivalence, found.n_diverged))
     if found.small or found.lacking:
         panels.append(small_panel(found.small, found.lacking))
     return panels

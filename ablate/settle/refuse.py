@@ -8,7 +8,7 @@ from ablate.benchmarks import load_items
 from ablate.benchmarks.registry import SPLITS
 from ablate.errors import AblateError
 from ablate.ledger import RunRecord
-from ablate.phases import CONFIRM, EXPLORE, SEARCH
+from ablate.phases import CONFIRM, SEARCH
 from ablate.plan import Plan
 from ablate.result import DIVERGED, DONE
 from ablate.spec import UNADAPTED, Part
@@ -126,13 +126,14 @@ def refuse_leaks(plan: Plan) -> None:
 
 
 def explored(plan: Plan, records: Mapping[str, RunRecord], scored: Mapping[str, set[str]]) -> int:
-    """How many exploratory runs have scored test items of the plan's benchmarks.
+    """How many runs that are not of the plan have scored test items of its benchmarks: runs of
+    ``run``, confirmations of a search, other settled claims.
 
     ``scored`` has the digests that each run has scores for.
     """
-    digests = {part.digest for part in plan.benchmarks}
+    digests, own = {part.digest for part in plan.benchmarks}, plan.specs
     return sum(
-        record.spec.seed in EXPLORE
+        key not in own
         and record.spec.world == plan.study.world
         and record.spec.adapter != UNADAPTED
         and bool(digests & scored.get(key, set()))
@@ -143,8 +144,8 @@ def explored(plan: Plan, records: Mapping[str, RunRecord], scored: Mapping[str, 
 def explored_sentence(count: int) -> str:
     """What the report says of exploration on the test items."""
     if not count:
-        return "No exploratory run of this home has scored these test items."
-    runs = "1 exploratory run" if count == 1 else f"{count} exploratory runs"
+        return "No other run of this home has scored these test items."
+    runs = "1 other run" if count == 1 else f"{count} other runs"
     return (
         f"{runs} of this home {'has' if count == 1 else 'have'} scored these test items: whoever "
         "chose the claim may have seen them."

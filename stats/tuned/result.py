@@ -180,6 +180,8 @@ def _curse(result: Tuned) -> list[str]:
     arms = [row for row in result.shrinkage if row.who != DIFFERENCE]
     moved = ", ".join(f"{row.who} {number(row.by_seeds.mean, sign=True)}" for row in arms)
     lower = [row.who for row in arms if row.by_seeds.ci_high < 0]
+    higher = [row.who for row in arms if row.by_seeds.ci_low > 0]
+    known = not any(math.isnan(row.by_seeds.ci_low) for row in arms)
     gap = result.shrunk(DIFFERENCE)
     curse = (
         "Fresh seeds on the same validation items change the score that the chosen settings were "
@@ -189,7 +191,11 @@ def _curse(result: Tuned) -> list[str]:
         f". For {' and '.join(lower)} that is the winner's curse: the best of many noisy trials "
         "owes part of its score to luck."
         if lower
+        else f", upwards for {' and '.join(higher)}."
+        if higher
         else ", within noise."
+        if known
+        else "."
     )
     return [
         curse,
@@ -210,4 +216,7 @@ def _compute(result: Tuned) -> str:
         same = f"{result.arm} had {trials[result.arm]} trials, {result.baseline} " + (
             f"{trials[result.baseline]}"
         )
-    return f"{same}; the search of {result.arm} took {ratio:.2f} times the computing time."
+    return (
+        f"{same}; the search of {result.arm} took {ratio:.2f} times the computing time of "
+        f"{result.baseline}'s."
+    )

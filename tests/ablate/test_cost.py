@@ -14,6 +14,7 @@ from ablate.cost.retention import AS_IS
 from ablate.report.panel import SECTIONS
 from stats.errors import StatsError
 from stats.median import median_interval
+from stats.verdict import Verdict
 
 ARMS = [("lora+a", "a", "lora"), ("lora+b", "b", "lora")]
 BACKBONES = ("one", "two")
@@ -289,9 +290,15 @@ def simulated(results, table, *, draws=0, world=""):
     return plan, SimpleNamespace(results=results, unadapted=as_is(), costs=table)
 
 
+def nothing_said(verdict=Verdict.INCONCLUSIVE):
+    """What the families say of the mechanism's retention on average."""
+    effect = SimpleNamespace(group="mechanism", verdict=verdict)
+    return SimpleNamespace(retention=SimpleNamespace(primary=[effect]))
+
+
 def test_the_panel_says_what_is_shown():
     plan, tables = simulated(scores({"lora+a": 0.1}), costs())
-    found = panel(plan, tables, None)
+    found = panel(plan, tables, nothing_said())
     assert found.section in SECTIONS
     assert found.verdict is None
     assert found.headline.startswith(
@@ -311,26 +318,35 @@ def test_the_panel_says_what_is_shown():
 
 def test_the_panel_says_what_is_not_shown_and_why():
     worse = scores({"lora+a": 0.1, "lora+b": {"one": 5.0, "two": 0.0}})
-    found = panel(*simulated(worse, costs()), None)
+    found = panel(*simulated(worse, costs()), nothing_said())
     assert "is excluded for 1 of 2 arms" in found.headline
     assert "the weakest is b: retention on one, against" in found.headline
     assert found.verdict == "inconclusive"
-    only = panel(*simulated(scores({"lora+b": 5.0}), costs()), None)
+    only = panel(*simulated(scores({"lora+b": 5.0}), costs()), nothing_said())
     assert only.headline.startswith(
         "A loss of 2 points or more on retention is not excluded on every backbone, against the "
     )
     gone = scores({"lora+a": 0.0}, diverged=[("lora+a", "one", 0, 3)])
     assert "1 run diverged, and such a run keeps nothing" in panel(
-        *simulated(gone, costs()), None
+        *simulated(gone, costs()), nothing_said()
     ).headline  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("loss", "word"), [(5.0, "Yes, retention falls"), (0.1, "Less than the margin")]
+)
+def test_a_fall_that_the_tables_show_is_the_answer(loss, word):
+    fall = nothing_said(Verdict.INFERIOR)
+    found = panel(*simulated(scores({"lora+a": loss}), costs()), fall)
+    assert (found.word, found.verdict) == (word, Verdict.INFERIOR)
 
 
 def test_a_world_has_no_time_and_a_study_without_retention_says_so():
     plan, tables = simulated(scores({"lora+a": 0.1}), costs(), world="null")
-    assert len(panel(plan, tables, None).tables) == 1
+    assert len(panel(plan, tables, nothing_said()).tables) == 1
     plan.retention = ()
-    assert panel(plan, tables, None) is None
+    assert panel(plan, tables, nothing_said()) is None
     plan.study.world = ""
-    found = panel(plan, tables, None)
+    found = panel(plan, tables, nothing_said())
     assert found.notes[0].startswith("No retention benchmark is scored")
     assert found.headline.startswith("The block adds")

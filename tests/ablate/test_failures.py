@@ -9,6 +9,8 @@ import pytest
 
 from ablate.failures import panel, rates, rescore, scored_at_unadapted, surviving
 from ablate.failures.rescored import SETTLED
+from ablate.replicability import mechanism_panel
+from ablate.replicability import panel as cells_panel
 from ablate.worlds import WORLDS, Noise, Planted, world
 from stats.verdict import Verdict
 from tests.worlds.carry import carry, few_resamples
@@ -106,11 +108,22 @@ def test_a_gain_of_the_runs_that_are_left_is_withdrawn(lucky):
     assert all(claim.complete.verdict in SETTLED for claim in again.withdrawn)
 
 
+def test_the_claim_against_all_controls_and_counts_of_cells_are_withdrawn_too(lucky):
+    whole = lucky.tables.results.copy()
+    whole.loc[whole["outcome"] == "diverged", "outcome"] = "failed"
+    lost = dataclasses.replace(lucky.tables, results=whole)
+    for made, shown in ((lost, True), (lucky.tables, False)):
+        claim = mechanism_panel(lucky.plan, made, lucky.inference)
+        assert claim.verdict == (Verdict.SUPERIOR if shown else Verdict.INCONCLUSIVE)
+        (table,) = cells_panel(lucky.plan, made, lucky.inference).tables
+        assert (int(table.rows[0][table.head.index("improved ≥")]) > 0) == shown
+
+
 def test_tables_show_the_verdicts_that_survive_and_the_numbers_of_whole_pairs(lucky):
     with few_resamples():
         again = rescore(lucky.plan, lucky.tables, lucky.inference)
     shown = surviving(lucky.inference, again)
-    for family in ("main", "controls", "retention"):
+    for family in ("main", "controls", "retention", "averages"):
         before, after = getattr(lucky.inference, family), getattr(shown, family)
         for kind in ("primary", "cells"):
             assert len(before.effects(kind)) == len(after.effects(kind))

@@ -172,6 +172,18 @@ def test_the_first_headline_takes_the_place_of_the_own_sentence(clean: Findings)
         assert text.index("It was settled.") < text.index("It was drawn.")
 
 
+def test_of_several_headlines_with_a_verdict_the_worst_speaks_first(clean: Findings):
+    panels = (
+        Panel("mechanism", "draws", headline="Over draws better.", verdict=Verdict.SUPERIOR),
+        Panel("mechanism", "controls", headline="Not better than all.", word="Not shown",
+              verdict=Verdict.INCONCLUSIVE),
+    )  # fmt: skip
+    lines = first_screen(dataclasses.replace(clean, panels=panels))
+    (line,) = (line for line in lines if line.section == "mechanism")
+    assert (line.word, line.verdict) == ("Not shown", Verdict.INCONCLUSIVE)
+    assert line.text == "Not better than all. Over draws better."
+
+
 def test_each_answer_links_to_its_section(page: str):
     screen = page.split('<ol class="screen">')[1].split("</ol>")[0]
     assert [part.split('"')[0] for part in screen.split('href="#')[1:]] == ORDER

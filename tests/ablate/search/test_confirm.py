@@ -89,6 +89,8 @@ def test_the_searches_are_the_unit_of_the_report(whole):
     assert tuned.data["n_searches"] == 2
     assert tuned.data["over_searches"]["mean"] == pytest.approx(effect.delta)
     assert "Each tuned on validation items" in tuned.headline
+    assert tuned.verdict == effect.verdict
+    assert "One search of each arm" not in panels  # the interval holds what tuning varies
     assert "includes what tuning varies" in " ".join(tuned.sentences)
     searches = panels["The searches"]
     assert "also search width, memory" in " ".join(searches.sentences)

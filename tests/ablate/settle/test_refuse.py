@@ -87,9 +87,9 @@ def test_exploratory_runs_on_the_test_items_are_counted(ledger):
     )
     known = records(ledger)
     assert explored(whole, known, ledger.scored(known)) == 2
-    assert explored_sentence(2).startswith("2 exploratory runs of this home have scored")
-    assert explored_sentence(1).startswith("1 exploratory run of this home has scored")
-    assert explored_sentence(0).startswith("No exploratory run")
+    assert explored_sentence(2).startswith("2 other runs of this home have scored")
+    assert explored_sentence(1).startswith("1 other run of this home has scored")
+    assert explored_sentence(0).startswith("No other run")
 
 
 def test_seeds_are_told_as_a_range_where_they_are_one():

@@ -165,7 +165,7 @@ def test_efforts_are_reported() -> None:
     result = compared(tables(), efforts=efforts)
     assert result.compute_ratio == pytest.approx(1.5)
     assert result.sentences()[-1] == (
-        "Both arms had 20 trials; the search of talan took 1.50 times the computing time."
+        "Both arms had 20 trials; the search of talan took 1.50 times the computing time of lora's."
     )
 
 
