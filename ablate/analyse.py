@@ -134,10 +134,14 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     A seed that one arm lost is left out for all arms of its draw and backbone, so that arms are
     always compared on the same seeds; a draw without any seed left has NaN.
     """
-    whole = frame.groupby(list(PAIR))["score"].transform(lambda s: bool(s.notna().all()))
-    kept = frame.assign(score=frame["score"].where(whole.astype(bool)))
     keys = ["arm", "backbone", "hp", "benchmark"]
-    return kept.groupby(keys, sort=False, as_index=False)["score"].mean()
+    return whole_seeds(frame).groupby(keys, sort=False, as_index=False)["score"].mean()
+
+
+def whole_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same frame without the scores of seeds in which an arm lacks one."""
+    whole = frame.groupby(list(PAIR))["score"].transform(lambda s: bool(s.notna().all()))
+    return frame.assign(score=frame["score"].where(whole.astype(bool)))
 
 
 def is_compared(arm: Arm) -> bool:

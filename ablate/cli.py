@@ -9,11 +9,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from ablate.console import make_console
 from ablate.errors import AblateError, NoInference, nearest
 from ablate.home import check_writable, find_home
 from ablate.keys import KEYS
+from ablate.no_effect import refuse_other_keys
 from ablate.options import OPTION_KEYS, Options, read_arguments
 from ablate.space import NAMES
 from ablate.study import Study, shipped_studies
@@ -133,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return WRONG_INPUT
     try:
+        refuse_other_keys(parsed.command, parsed.settings)
         return COMMANDS[parsed.command](parsed)
     except NoInference as error:
         print(f"ablate: {error}", file=sys.stderr)
@@ -145,9 +148,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one sentence, as all commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit with the code of wrong input."""
+        self.exit(WRONG_INPUT, f"ablate: command line: {message}; see {self.prog} --help\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser; every command's help teaches by example."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ablate",
         description="Paired ablation studies: is the gain real, is it the mechanism, which axis?",
         epilog=f"start with:\n  ablate run axes=insertion,memory\n\n{EXIT_CODES}",

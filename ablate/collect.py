@@ -19,6 +19,8 @@ RESULT_COLUMNS = (
     "outcome", "score", "loglik",
 )  # fmt: skip
 NO_SCORE = float("nan")
+OTHER_ENVIRONMENT = "other environment"
+"""The outcome of a run that was made under other package versions than its pair."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def make_tables(
         [row for run in adapted for row in _rows(plan, run, records, scores)],
         columns=list(RESULT_COLUMNS),
     )
-    results, mixed = _one_environment(results, adapted, records)
+    results, mixed = _one_environment(plan, results, adapted, records)
     return Tables(
         results=results,
         costs=_costs(adapted, records),
@@ -89,25 +91,29 @@ def _rows(
 
 
 def _one_environment(
-    results: pd.DataFrame, runs: list[PlannedRun], records: Mapping[str, RunRecord]
+    plan: Plan,
+    results: pd.DataFrame,
+    runs: list[PlannedRun],
+    records: Mapping[str, RunRecord],
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Blank the scores of runs whose environment differs from that of their pair's baseline."""
+    """Blank the scores of runs whose environment differs from that of their pair's first baseline
+    that has one: contrasts that average adapters compare within the whole pair."""
     environment = {run.key: records[run.key].environment for run in runs if run.key in records}
-    baseline = {
-        (run.backbone, run.hp, run.seed, run.arm.adapter): environment.get(run.key, "")
-        for run in runs
-        if run.arm.is_baseline
-    }
+    first: dict[tuple[str, int, int], str] = {}
+    for run in runs:
+        if run.arm.is_baseline and (made := environment.get(run.key)):
+            first.setdefault((run.backbone, run.hp, run.seed), made)
     differs = {
         run.key
         for run in runs
         if (made := environment.get(run.key))
-        and (base := baseline[run.backbone, run.hp, run.seed, run.arm.adapter])
-        and made != base
+        and made != first.get((run.backbone, run.hp, run.seed), made)
     }
     left_out = sorted(
         {
-            f"{run.backbone}, draw {run.hp}, seed {run.seed}: {run.arm.name}"
+            run.backbone
+            + (f", {plan.unit} {run.hp}" if plan.over_draws else "")
+            + f", seed {run.seed}: {run.arm.name}"
             for run in runs
             if run.key in differs
         }
@@ -115,7 +121,7 @@ def _one_environment(
     results = results.copy()
     where = results["run_key"].isin(differs)
     results.loc[where, ["score", "loglik"]] = NO_SCORE
-    results.loc[where, "outcome"] = "other environment"
+    results.loc[where, "outcome"] = OTHER_ENVIRONMENT
     return results, tuple(left_out)
 
 
@@ -132,13 +138,14 @@ def _costs(runs: list[PlannedRun], records: Mapping[str, RunRecord]) -> pd.DataF
                 "backbone": run.backbone,
                 "hp": run.hp,
                 "seed": run.seed,
+                "settings": ", ".join(f"{k} {v:g}" for k, v in vars(run.spec.hp).items()),
                 "attempts": record.attempts,
                 **vars(record.cost),
             }
         )
     columns = [
-        "run_key", "arm", "backbone", "hp", "seed", "attempts", "train_seconds", "eval_seconds",
-        "peak_mb", "adapter_parameters", "block_parameters",
+        "run_key", "arm", "backbone", "hp", "seed", "settings", "attempts", "train_seconds",
+        "eval_seconds", "peak_mb", "adapter_parameters", "block_parameters",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

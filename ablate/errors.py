@@ -31,11 +31,17 @@ class NoInference(AblateError):
     """A study has ended, but too many of its runs have no score for any inference."""
 
 
+MOST_LISTED = 20
+"""Names that a hint lists; of more it tells the nearest only."""
+
+
 def nearest(value: object, known: Iterable[object]) -> str:
-    """The hint for an unknown name: the nearest valid ones first, then all of them."""
+    """The hint for an unknown name: the nearest valid ones first, then all, where few."""
     names = [str(name) for name in known]
     close = difflib.get_close_matches(str(value), names, n=2, cutoff=0.5)
     listing = f"known: {', '.join(names)}" if names else "none is known"
+    if len(names) > MOST_LISTED:
+        listing = f"--help lists all {len(names)}"
     if not close:
         return listing
     return f"did you mean {' or '.join(repr(name) for name in close)}? {listing}"

@@ -105,11 +105,16 @@ def driver_lock(home: Home) -> Iterator[None]:
         AblateError: another driver has it, or the home cannot be written.
     """
     check_writable(home)
-    home.root.mkdir(parents=True, exist_ok=True)
     try:
+        home.root.mkdir(parents=True, exist_ok=True)
         file = home.lock.open("a+", encoding="utf-8")
     except OSError as error:
-        raise AblateError(f"cannot write {home.lock}: {error.strerror}", place="home") from None
+        raise AblateError(
+            f"cannot write {home.lock}: {error.strerror}",
+            place="home",
+            value=home.root,
+            hint="choose another folder with home=DIR",
+        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

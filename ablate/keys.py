@@ -19,6 +19,9 @@ from ablate.space import NAMES, SAMPLERS, Dimension, parse_dimension
 from talan.axes import AXES, Level
 from talan.errors import TalanError
 
+LONGEST_NAME = 100
+"""Characters of a study's name, which names folders."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -33,7 +36,12 @@ def _seeds(raw: Raw, place: str) -> tuple[int, ...]:
     if isinstance(raw, str) and "," not in raw and not raw.startswith("["):
         count = parse.integer(raw, place, low=0)
         if count > len(EXPLORE):
-            raise AblateError(f"{count} seeds; at most {len(EXPLORE)}", place=place)
+            raise AblateError(
+                f"{count} seeds are more than {len(EXPLORE)}",
+                place=place,
+                value=count,
+                hint="larger seeds are kept for searches and confirmations",
+            )
         seeds = tuple(range(count))
     else:
         parts = raw if isinstance(raw, list) else str(raw).strip("[]").split(",")
@@ -55,7 +63,7 @@ def _seeds(raw: Raw, place: str) -> tuple[int, ...]:
                 hint="larger seeds are kept for searches (1000-1999) and confirmations (10000 on)",
             )
     if not seeds:
-        raise AblateError("no seeds", place=place, value=raw)
+        raise AblateError("no seeds", place=place, value=raw, hint="6 allow an exact test at .05")
     if len(seeds) == 1:
         raise AblateError(
             "with one seed no inference is possible",
@@ -64,6 +72,26 @@ def _seeds(raw: Raw, place: str) -> tuple[int, ...]:
             hint="seed variance needs at least 2 seeds, an exact test at .05 needs 6",
         )
     return tuple(sorted(seeds))
+
+
+def _name(raw: Raw, place: str) -> str:
+    """A name that can be a folder's; an empty one leaves it to the study."""
+    name = parse.text(raw, place).strip()
+    if name and not any(c.isalnum() for c in name):
+        raise AblateError(
+            f"{name!r} has neither a letter nor a digit",
+            place=place,
+            value=name,
+            hint="reports lie in a folder of that name",
+        )
+    if len(name) > LONGEST_NAME:
+        raise AblateError(
+            f"a name of {len(name)} characters; at most {LONGEST_NAME}",
+            place=place,
+            value=name,
+            hint="reports lie in a folder of that name",
+        )
+    return name
 
 
 def _count(raw: Raw, place: str) -> int:
@@ -201,13 +229,20 @@ def _choice(*known: str) -> Parser:
 
 def _world(raw: Raw, place: str) -> str:
     """The identity of the world that is named (see ``ablate.worlds``)."""
-    from ablate.worlds import world_key
+    from ablate.worlds import WORLDS, world_key
 
+    if not parse.text(raw, place).strip():
+        raise AblateError(
+            "no world is named",
+            place=place,
+            value=raw,
+            hint=f"{nearest('', WORLDS)}; world=no trains models",
+        )
     return world_key(raw, place)
 
 
 KEYS: dict[str, Key] = {
-    "name": Key(parse.text, "the study's name in records (default: the axes, or the file's name)"),
+    "name": Key(_name, "the study's name in records (default: the axes, or the file's name)"),
     "question": Key(parse.text, "what the study answers, one line"),
     "axes": Key(
         _axes, f"axes to vary: {', '.join(AXES)}; all = the six; none = the mechanism at one point"

@@ -25,49 +25,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ablate.errors import AblateError
+from ablate.ledger_schema import connect
 from ablate.probing.result import Probed
 from ablate.result import DIVERGED, DONE, Cost, RunResult, Score
 from ablate.spec import RunSpec, content_key
 
-SCHEMA_VERSION = 3
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 STATES = (WAITING, RUNNING, DONE, DIVERGED, FAILED)
 MAX_ATTEMPTS = 3
-
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE run (
-    key TEXT PRIMARY KEY, spec TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
-    reason TEXT NOT NULL, cost TEXT, losses TEXT, environment TEXT, finished REAL
-) WITHOUT ROWID;
-CREATE TABLE score (
-    key TEXT NOT NULL REFERENCES run(key), benchmark TEXT NOT NULL, digest TEXT NOT NULL,
-    n_items INTEGER NOT NULL, score REAL NOT NULL, loglik REAL NOT NULL, items BLOB NOT NULL,
-    PRIMARY KEY (key, digest)
-) WITHOUT ROWID;
-CREATE TABLE environment (id TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE report (
-    design TEXT NOT NULL, study TEXT NOT NULL, seeds TEXT NOT NULL, written REAL NOT NULL
-);
-"""
-
-PROBES = """
-CREATE TABLE probe (
-    key TEXT NOT NULL REFERENCES run(key), recipe INTEGER NOT NULL, prompts TEXT NOT NULL,
-    content BLOB NOT NULL, written REAL NOT NULL,
-    PRIMARY KEY (key, recipe, prompts)
-) WITHOUT ROWID;
-"""
-
-REGISTRATIONS = """
-CREATE TABLE registered (
-    digest TEXT NOT NULL, study TEXT NOT NULL, content TEXT NOT NULL, written REAL NOT NULL
-);
-"""
-
-MIGRATIONS = {2: PROBES, 3: REGISTRATIONS}
-"""What each schema added to the one before it."""
 
 
 @dataclass(frozen=True)
@@ -323,12 +288,14 @@ class Ledger:
 
     def registered(self, study: str) -> list[Registered]:
         """The plans of a study, oldest first; the last one counts."""
+        return [plan for plan in self.registrations() if plan.study == study]
+
+    def registrations(self) -> list[Registered]:
+        """The plans of all studies, oldest first."""
         if not self._has_table("registered"):
             return []
         rows = self._db.execute(
-            "SELECT digest, study, content, written FROM registered WHERE study = ? "
-            "ORDER BY written, rowid",
-            (study,),
+            "SELECT digest, study, content, written FROM registered ORDER BY written, rowid"
         )
         return [Registered(*row) for row in rows]
 
@@ -352,46 +319,4 @@ def open_ledger(path: Path, *, read_only: bool = False) -> Ledger:
     Raises:
         AblateError: not a ledger, damaged (never overwritten), or of a newer schema.
     """
-    new = not path.exists()
-    hint = "move it away to start afresh, or restore it from a backup; nothing was changed"
-    try:
-        if read_only:
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-        else:
-            connection = sqlite3.connect(path, isolation_level=None)
-        if new:
-            connection.executescript(
-                f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema', '1'); COMMIT;"
-            )
-        check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        row = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            raise AblateError("the file is no ledger", place=str(path), hint=hint) from None
-        raise AblateError(f"cannot open the ledger: {error}", place=str(path)) from None
-    except sqlite3.DatabaseError as error:
-        raise AblateError(f"the ledger is damaged ({error})", place=str(path), hint=hint) from None
-    if check != "ok":
-        raise AblateError(f"the ledger is damaged ({check})", place=str(path), hint=hint)
-    if row is None or not str(row[0]).isdigit():
-        raise AblateError("the file is no ledger", place=str(path), hint=hint)
-    if int(row[0]) > SCHEMA_VERSION:
-        raise AblateError(
-            f"the ledger has schema {row[0]}, this version knows up to {SCHEMA_VERSION}",
-            place=str(path),
-            hint="update this package, or choose another home",
-        )
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        _migrate(connection, int(row[0]))
-    return Ledger(connection)
-
-
-def _migrate(connection: sqlite3.Connection, schema: int) -> None:
-    """Bring a ledger to the present schema, in one transaction per version."""
-    for version in range(schema + 1, SCHEMA_VERSION + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[version]} "
-            f"UPDATE meta SET value = '{version}' WHERE name = 'schema'; COMMIT;"
-        )
+    return Ledger(connect(path, read_only=read_only))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ablate import parse
 from ablate.keys import KEYS, Key
+from ablate.no_effect import refuse_without_effect
 from ablate.parse import Raw, Source
 from ablate.progress import MODES
 from ablate.study import DEFAULT_STUDY, Study, load_study
@@ -77,7 +78,10 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
         exploratory=own.get("exploratory", False),
         budget=own.get("budget"),
     )
-    return load_study(Source(rest, source.places), options.study), options
+    typed = Source(rest, source.places)
+    study = load_study(typed, options.study)
+    refuse_without_effect(study, typed)
+    return study, options
 
 
 def default_workers() -> int:

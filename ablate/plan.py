@@ -85,9 +85,19 @@ class Plan:
         return len({run.hp for run in self.runs}) > 1
 
     @property
-    def units(self) -> tuple[int, ...]:
-        """What there may be more of in the same study: its draws, or its seeds without any."""
-        return tuple(d.index for d in self.draws) if self.study.draws.count else self.study.seeds
+    def unit(self) -> str:
+        """What is independent: ``pair``, ``draw`` of hyperparameters, ``search`` of all arms."""
+        if not self.over_draws:
+            return "pair"
+        return "draw" if self.study.draws.count else "search"
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """The seeds that a report of this plan shows; more draws, and more seeds of each draw, are
+        more of them."""
+        if not self.study.draws.count:
+            return self.study.seeds
+        return tuple(seed for draw in self.draws for seed in seeds_of(self.study, draw))
 
     @property
     def design_digest(self) -> str:

@@ -19,6 +19,7 @@ from ablate.probing.run import gaps, probed, specs_of
 from ablate.result import DIVERGED, DONE
 from ablate.runner import Tally
 from ablate.space import BLOCK_ONLY
+from ablate.spec import UNADAPTED
 from stats.errors import StatsError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from ablate.report.findings import Findings
     from ablate.report.panel import Panel
     from ablate.tracking import BackgroundTracker
+
+CHOSEN = "chosen by each arm's search"
+"""In place of a hyperparameter that the arms do not share."""
 
 MorePanels = Callable[["Plan", "Tables", "Inference"], "Sequence[Panel]"]
 """What a command says beside the panels of every report."""
@@ -143,7 +147,7 @@ def report_runs(
     for summary in probes.summaries if probes else ():
         inside.setdefault(summary.arm, {}).update(metrics(summary))
     tracker.close().record_report(inference.main, inference.averages, files.html.parent, inside)
-    ledger.add_report(plan.design_digest, plan.study.name, plan.units)
+    ledger.add_report(plan.design_digest, plan.study.name, plan.seen)
     failed = sum(record.state == "failed" for record in records.values())
     return Conducted(tally, findings, files.html, failed)
 
@@ -151,15 +155,15 @@ def report_runs(
 def exploratory_reasons(plan: Plan, earlier: Sequence[Reported]) -> tuple[str, ...]:
     """Why statements of this report are exploratory: seeds (or draws) added after a look at the
     results."""
-    fewer = [seen for seen in earlier if set(seen.seeds) < set(plan.units)]
+    fewer = [seen for seen in earlier if set(seen.seeds) < set(plan.seen)]
     if not fewer:
         return ()
     last = fewer[-1]
     day = time.strftime("%Y-%m-%d", time.localtime(last.written))
-    units = "draws" if plan.study.draws.count else "seeds"
+    added, over = ("draws or seeds", " of draws") if plan.study.draws.count else ("seeds", "")
     return (
-        f"{units} were added after a report with {len(last.seeds)} {units} was written ({day}): "
-        "adding data after a look at the results raises the error rate",
+        f"{added} were added after a report with {len(last.seeds)} seeds{over} was written "
+        f"({day}): adding data after a look at the results raises the error rate",
     )
 
 
@@ -185,7 +189,7 @@ def make_findings(
     if tables.environments:
         notes.append(
             f"{len(tables.environments)} runs were made under other package versions than their "
-            f"pair's baseline and are left out: {'; '.join(tables.environments[:3])}"
+            f"pair's first baseline and are left out: {'; '.join(tables.environments[:3])}"
             + (" ..." if len(tables.environments) > 3 else "")
         )
     return Findings(
@@ -256,9 +260,18 @@ def make_panels(plan: Plan, tables: Tables, inference: Inference) -> tuple[Panel
 def provenance(plan: Plan, environment: dict[str, str]) -> dict[str, str]:
     """How the numbers were made, for the report's last section."""
     study = plan.study
-    settings = {f"train.{name}": f"{value:g}" for name, value in vars(study.hp).items()}
+    specs = [run.spec for run in plan.runs if run.arm.name != UNADAPTED]
+    blocks = [spec.block for spec in specs if spec.block is not None]
+    settings = {
+        f"train.{name}": _shared([getattr(spec.hp, name) for spec in specs])
+        for name in vars(study.hp)
+    }
     settings["train.mix"] = ", ".join(study.mix)
-    settings |= {f"block.{name}": str(value) for name, value in vars(study.block).items()}
+    settings |= {
+        f"block.{name}": _shared([getattr(block, name) for block in blocks])
+        for name in vars(study.block)
+        if blocks
+    }
     if study.draws.count:
         settings |= {
             f"{'block' if name in BLOCK_ONLY else 'train'}.{name}": f"drawn from {ranged.text()}"
@@ -274,6 +287,13 @@ def provenance(plan: Plan, environment: dict[str, str]) -> dict[str, str]:
         | settings
         | environment
     )
+
+
+def _shared(values: Sequence[float | str]) -> str:
+    """The value that all runs have; only the arms of a search differ in what no draw says."""
+    if len(set(values)) > 1:
+        return CHOSEN
+    return values[0] if isinstance(values[0], str) else f"{values[0]:g}"
 
 
 def describe_environments(environments: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -233,7 +233,8 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
             raise AblateError(
                 "an axis needs at least two levels to compare",
                 place=source.place(f"levels.{axis}"),
-                hint=AXES[axis].help,
+                value=found.get(f"levels.{axis}"),
+                hint=_levels_hint(axis, found.get(f"levels.{axis}", ())),
             )
     if "shuffled" in found["controls"] and found["train.batch"] < 2:
         raise AblateError(
@@ -294,6 +295,15 @@ def build_study(source: Source, fallback_name: str = "") -> Study:
         precision=found["precision"],
         plugins=tuple(found["plugins"]),
     )
+
+
+def _levels_hint(axis: str, levels: tuple[Level, ...]) -> str:
+    """What to write for an axis with fewer than two levels."""
+    text = AXES[axis].text
+    names = [text(level) for level in levels]
+    names += [name for name in map(text, AXES[axis].levels) if name not in names]
+    fixed = f", or fix it: leave {axis} out of axes= and give at.{axis}={names[0]}"
+    return f"add one, such as levels.{axis}={','.join(names[:2])}{fixed}"
 
 
 def _check_draws(draws: DrawSettings, space: Space, source: Source) -> None:

@@ -35,3 +35,12 @@ def p_value(p: float, *, equals: bool = False) -> str:
     if p < 0.001:
         return "< .001" if equals else "<.001"
     return ("= " if equals else "") + f"{p:.3f}".removeprefix("0")
+
+
+def plural(word: str, count: int = 2) -> str:
+    """``config``, ``configs``; ``entry``, ``entries``."""
+    if count == 1:
+        return word
+    if word[-1:] == "y" and word[-2:-1] not in ("a", "e", "i", "o", "u"):
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")

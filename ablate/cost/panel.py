@@ -12,13 +12,13 @@ from ablate.backbones import n_parameters
 from ablate.cost.figure import retention_figure
 from ablate.cost.resources import Resources, resources
 from ablate.cost.retention import AS_IS, LEVEL, ArmRetention, Retention, retention
-from ablate.report.answer import mechanism_effects
+from ablate.report.answer import capital, mechanism_effects
 from ablate.report.panel import Panel
 from ablate.report.picture import Picture, make_picture
 from ablate.result import DONE
 from stats.report.section import Table, interval
 from stats.verdict import Verdict
-from stats.wording import amount, number, p_value
+from stats.wording import amount, number, p_value, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,15 +41,14 @@ ROUNDING = 1e-9
 def panel(plan: Plan, tables: Tables, inference: Inference) -> Panel | None:
     """What the mechanism costs in this study; None without an arm that has it."""
     arms = [(arm.name, arm.label, arm.adapter) for arm in plan.design.arms if arm.is_design_point]
-    over_draws = plan.over_draws
     kept = retention(
         tables.results[tables.results["benchmark"].isin(plan.retention)],
         tables.unadapted,
         arms,
         plan.study.retention_margin,
-        over_draws=over_draws,
+        unit=plan.unit,
     )
-    taken = () if plan.study.world else _resources(plan, tables, arms, over_draws)
+    taken = () if plan.study.world else _resources(plan, tables, arms)
     if kept is None and not taken:
         return None
     said = [_retention_sentence(kept), _largest_losses(kept)] if kept else []
@@ -104,7 +103,7 @@ def _word(kept: Retention | None, fallen: Verdict | None) -> str:
 
 
 def _resources(
-    plan: Plan, tables: Tables, arms: Sequence[tuple[str, str, str]], over_draws: bool
+    plan: Plan, tables: Tables, arms: Sequence[tuple[str, str, str]]
 ) -> tuple[Resources, ...]:
     done = set(tables.results.loc[tables.results["outcome"] == DONE, "run_key"])
     costs: pd.DataFrame = tables.costs[tables.costs["run_key"].isin(done)]
@@ -113,7 +112,7 @@ def _resources(
         arms,
         {backbone.name: n_parameters(Path(backbone.source)) for backbone in plan.backbones},
         whole=[name for name, adapter in ADAPTERS.items() if adapter.build is None],
-        over_draws=over_draws,
+        over_draws=plan.over_draws,
     )
 
 
@@ -153,12 +152,13 @@ def _largest_losses(kept: Retention) -> str:
         mean, arm, place = min(means, key=lambda each: each[0])
         side = "its adapter alone" if ours else "the backbone as it is"
         what = (
-            f"{number(-mean)} points ({arm.label}, {place.benchmark} on {place.backbone})"
+            f"the largest mean loss seen is {number(-mean)} points ({arm.label}, "
+            f"{place.benchmark} on {place.backbone})"
             if mean < -ROUNDING
-            else "none"
+            else "no mean loss was seen"
         )
-        said.append(f"against {side} {what}")
-    return f"The largest mean loss seen is {' and '.join(said)}."
+        said.append(f"against {side}, {what}")
+    return f"{capital('; '.join(said))}."
 
 
 def _weakness(arm: ArmRetention) -> tuple[bool, int, float]:
@@ -178,10 +178,10 @@ def _reason(arm: ArmRetention, kept: Retention) -> str:
     side = "the backbone as it is" if place.against == AS_IS else f"{place.against} alone"
     of = f"{place.benchmark} on {place.backbone}, against {side}"
     if math.isnan(test.p):
-        return f"{of}, {test.n} {kept.unit}s without spread allow no test"
+        return f"{of}, {test.n} {plural(kept.unit)} without spread allow no test"
     return (
         f"{of}, {number(test.mean, sign=True)} points with a lower limit of "
-        f"{number(test.low, sign=True)} ({test.n} {kept.unit}s)"
+        f"{number(test.low, sign=True)} ({test.n} {plural(kept.unit)})"
     )
 
 
@@ -287,7 +287,7 @@ def _retention_table(kept: Retention, every: bool) -> Table:
         rows,
         note=(
             "mean: difference in points · limit: one-sided 97.5 % lower limit · p: of a loss of "
-            f"the margin or more, unadjusted · n: {kept.unit}s"
+            f"the margin or more, unadjusted · n: {plural(kept.unit)}"
         ),
     )
 
@@ -304,18 +304,18 @@ def _notes(plan: Plan, kept: Retention | None, taken: Sequence[Resources]) -> li
     if kept is None:
         notes.append("No retention benchmark is scored, so nothing is said of what was unlearned.")
     else:
-        lost = sum(arm.lost for arm in kept.arms)
+        lost, units = sum(arm.lost for arm in kept.arms), plural(kept.unit)
         notes += [
-            f"Retention is a family of its own: t tests over {kept.unit}s at {1 - LEVEL:.1%} "
+            f"Retention is a family of its own: t tests over {units} at {1 - LEVEL:.1%} "
             f"one-sided against a declared margin (retention.margin={kept.margin:g}); an arm's "
             "claim is their intersection-union, for which no test needs a correction, and claims "
             "on several arms are adjusted by Holm. The items are fixed: the claim is about seeds.",
             "The backbone as it is has one fixed score; the difference to it is tested over the "
-            f"arm's {kept.unit}s.",
+            f"arm's {units}.",
         ]
         if lost:
             notes.append(
-                f"{lost} differences (of {kept.unit}s, in all places) lack a score and are left "
+                f"{lost} differences (of {units}, in all places) lack a score and are left "
                 "out; a run that diverged forbids the claim on its arm."
             )
     if taken:
@@ -323,6 +323,12 @@ def _notes(plan: Plan, kept: Retention | None, taken: Sequence[Resources]) -> li
             "Times are those of whole runs, while other workers may have shared the machine; a run "
             "that an earlier study trained brings its time from there."
         )
+        unlike = sum(each.unlike for each in taken)
+        if unlike:
+            notes.append(
+                f"Times and memory are not compared in {unlike} pairs whose arms have different "
+                "shared hyperparameters (each its own search's): the difference is not the block's."
+            )
         notes.append(
             "Peak memory is what torch took on the GPU during a run."
             if plan.runs[0].spec.device == "cuda"

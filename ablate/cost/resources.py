@@ -20,7 +20,9 @@ class Resources(Record):
     to what trains, and ``share`` those numbers over the parameters of backbone and adapter.
     ``train`` and ``score`` are the arm's seconds over the baseline's, ``memory`` is the arm's peak
     less the baseline's in MB: medians over units, None where no unit has both. ``peak_mb`` is the
-    median peak of the arm.
+    median peak of the arm. ``unlike`` counts the runs that differ from their baseline's in shared
+    hyperparameters: they say nothing of what the block takes, and have no part in ``train``,
+    ``score`` and ``memory``.
     """
 
     estimand: str
@@ -34,6 +36,7 @@ class Resources(Record):
     score: MedianInterval | None
     memory: MedianInterval | None
     peak_mb: float
+    unlike: int
 
 
 def resources(
@@ -48,8 +51,8 @@ def resources(
     """What each arm takes beyond its adapter alone, paired within pairs.
 
     Args:
-        costs: a row per run: arm, backbone, hp, seed, train_seconds, eval_seconds, peak_mb,
-            adapter_parameters, block_parameters.
+        costs: a row per run: arm, backbone, hp, seed, settings (the shared hyperparameters as
+            text), train_seconds, eval_seconds, peak_mb, adapter_parameters, block_parameters.
         arms: name, label and adapter (the name of the baseline arm) of each arm with the mechanism.
         backbone_parameters: of each backbone.
         whole: adapters that train the backbone's own weights, which are not counted twice.
@@ -64,6 +67,7 @@ def resources(
         if name not in known or adapter not in known:
             continue
         both = table.loc[name].join(table.loc[adapter].add_suffix("_base"), how="inner")
+        alike = both[both["settings"] == both["settings_base"]]
         added: dict[str, tuple[int, int]] = {}
         share: dict[str, tuple[float, float]] = {}
         for backbone, runs in both.groupby(level="backbone"):
@@ -81,13 +85,14 @@ def resources(
                 adapter,
                 added,
                 share,
-                _median(_units(_ratio(both, "train_seconds"), over_draws, _geometric),
+                _median(_units(_ratio(alike, "train_seconds"), over_draws, _geometric),
                         confidence_level),
-                _median(_units(_ratio(both, "eval_seconds"), over_draws, _geometric),
+                _median(_units(_ratio(alike, "eval_seconds"), over_draws, _geometric),
                         confidence_level),
-                _median(_units(both["peak_mb"] - both["peak_mb_base"], over_draws, _mean),
+                _median(_units(alike["peak_mb"] - alike["peak_mb_base"], over_draws, _mean),
                         confidence_level),
                 float(both["peak_mb"].median()),
+                len(both) - len(alike),
             )
         )  # fmt: skip
     return tuple(found)

@@ -118,7 +118,7 @@ def retention(
     arms: Sequence[tuple[str, str, str]],
     margin: float,
     *,
-    over_draws: bool = False,
+    unit: str = "pair",
 ) -> Retention | None:
     """Test every arm for a loss of ``margin`` points or more on every cell of ``results``.
 
@@ -131,8 +131,9 @@ def retention(
         unadapted: columns backbone, benchmark, score (0 to 1).
         arms: name, label and adapter (the name of the baseline arm) of each arm with the mechanism.
         margin: the largest loss that does not matter, in points.
-        over_draws: a unit is a draw of hyperparameters, the mean over those of its seeds that have
-            a score (on both sides, where two arms are compared); else every run is one.
+        unit: what is independent. A ``draw`` (of hyperparameters) or a ``search`` is the mean over
+            those of its seeds that have a score (on both sides, where two arms are compared); in a
+            ``pair`` every run is one.
 
     Returns:
         None without a cell to test.
@@ -164,7 +165,7 @@ def retention(
                 (AS_IS, own.get(cell, math.nan)),  # one that was not scored shows nothing
             ):
                 d = scores[name] - base
-                units = d.groupby(level="hp").mean() if over_draws else d
+                units = d.groupby(level="hp").mean() if unit != "pair" else d
                 samples[Place(*cell, against)] = units.dropna().to_numpy()
                 lost += int(units.isna().sum())
         together = no_degradation(
@@ -199,7 +200,7 @@ def retention(
         "intersection-union of one-sided t tests of a loss of the margin or more",
         margin,
         LEVEL,
-        "draw" if over_draws else "pair",
+        unit,
         made,
         all(arm.holds for arm in made),
     )

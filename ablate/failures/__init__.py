@@ -7,6 +7,7 @@ from ablate.failures.rescored import (
     rescore,
     scored_at_unadapted,
     supported,
+    supported_effects,
     surviving,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "rescore",
     "scored_at_unadapted",
     "supported",
+    "supported_effects",
     "surviving",
 ]

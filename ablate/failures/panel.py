@@ -10,7 +10,7 @@ from ablate.report.panel import Panel
 from ablate.result import DIVERGED, DONE
 from stats.figures.comparison import MARKS
 from stats.report.section import Table, interval
-from stats.wording import number
+from stats.wording import number, plural
 
 if TYPE_CHECKING:
     from ablate.analyse import Inference
@@ -139,6 +139,7 @@ def _place(claim: Joined, labels: dict[str, str]) -> str:
 
 
 def _rate_table(rate: FailureRates, labels: dict[str, str]) -> Table:
+    units = plural(rate.unit)
     rows = [
         [
             labels.get(arm.arm, arm.arm),
@@ -152,15 +153,15 @@ def _rate_table(rate: FailureRates, labels: dict[str, str]) -> Table:
         for arm in rate.arms
     ]
     head = (
-        "arm", "runs", "diverged", f"{rate.unit}s hit", "95 % interval, %", "more / fewer",
+        "arm", "runs", "diverged", f"{units} hit", "95 % interval, %", "more / fewer",
         "p adjusted",
     )  # fmt: skip
     return Table.of(
         "Diverged runs by arm",
         head,
         rows,
-        f"{rate.unit}s hit: those with a diverged run, with Jeffreys' interval of their share; "
-        f"more / fewer: {rate.unit}s in which the arm diverged more, or less, often than its "
+        f"{units} hit: those with a diverged run, with Jeffreys' interval of their share; "
+        f"more / fewer: {units} in which the arm diverged more, or less, often than its "
         "baseline.",
     )
 

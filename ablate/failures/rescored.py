@@ -8,6 +8,7 @@ Infrastructure failures and runs that were not made say nothing of an arm and st
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,9 +80,15 @@ def supported(complete: Comparison, scored: Comparison) -> Comparison:
     supports too; its numbers are untouched."""
     return dataclasses.replace(
         complete,
-        primary=tuple(map(_with_verdict, join(complete.primary, scored.primary))),
-        cells=tuple(map(_with_verdict, join(complete.cells, scored.cells))),
+        primary=supported_effects(complete.primary, scored.primary),
+        cells=supported_effects(complete.cells, scored.cells),
     )
+
+
+def supported_effects(complete: Sequence[Effect], scored: Sequence[Effect]) -> tuple[Effect, ...]:
+    """``complete`` with the verdicts that ``scored``, the same claims in one order, supports
+    too."""
+    return tuple(map(_with_verdict, join(complete, scored)))
 
 
 def _both(complete: Comparison | None, scored: Comparison | None) -> Comparison | None:
@@ -154,10 +161,11 @@ def rates(plan: Plan, tables: Tables) -> FailureRates:
         for arm in arms
         if not arm.is_baseline and {arm.name, arm.adapter} <= have
     }
-    return failure_rates(
+    found = failure_rates(
         frame,
         against,
         pair=PAIR,
         unit=DRAW if plan.over_draws else PAIR,
         alpha=plan.study.alpha,
     )
+    return dataclasses.replace(found, unit=plan.unit)

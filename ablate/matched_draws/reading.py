@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablate.analyse import CELL, PAIR, RNG_SEED
+from ablate.analyse import CELL, PAIR, RNG_SEED, is_compared, whole_seeds
 from ablate.matched_draws.importance import Importance, importances
 from ablate.space import LOGARITHMIC, NAMES, SHARED
 from stats.contrast import Contrast, versus
@@ -63,12 +63,13 @@ def read_draws(plan: Plan, tables: Tables) -> list[AdapterDraws]:
 
 
 def seed_table(plan: Plan, tables: Tables) -> PairedTable:
-    """The scores of the main cells with every seed of every draw."""
-    arms = [arm.name for arm in plan.design.arms]
+    """The scores of the main cells with those seeds of every draw that all compared arms have, on
+    which the primary family rests too."""
+    arms = [arm.name for arm in plan.design.arms if is_compared(arm)]
     frame = tables.results
     frame = frame[frame["benchmark"].isin(plan.main or plan.retention) & frame["arm"].isin(arms)]
     return PairedTable.from_frame(
-        pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]]),
+        whole_seeds(pd.DataFrame(frame[["arm", *PAIR, "benchmark", "score"]])),
         pair=PAIR, cell=CELL, percent=True, allow_failed=True,
     )  # fmt: skip
 

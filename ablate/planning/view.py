@@ -76,10 +76,7 @@ class PlanView:
     def rows(self) -> list[tuple[str, str]]:
         """Label and text of each line."""
         plan, study = self.plan, self.plan.study
-        levels = [
-            f"{axis}: {', '.join(AXES[axis].text(level) for level in study.levels[axis])}"
-            for axis in study.axes
-        ]
+        levels = [f"{axis}: {', '.join(self._taken(axis))}" for axis in study.axes]
         arms = [arm.label for arm in plan.design.arms]
         shown = arms if len(arms) <= LISTED_ARMS else [*arms[:LISTED_ARMS], "..."]
         mains = len(study.backbones) * len(plan.main)
@@ -105,6 +102,12 @@ class PlanView:
             ("disk", self._disk()),
         ]  # fmt: skip
         return lines
+
+    def _taken(self, axis: str) -> list[str]:
+        """The levels of an axis that some arm has: a fraction takes two of them."""
+        used = {arm.level_texts().get(axis) for arm in self.plan.design.arms}
+        named = map(AXES[axis].text, self.plan.study.levels[axis])
+        return [name for name in named if name in used]
 
     def _families(self, cells: int) -> str:
         """The families of tests, with the factorial's where they stand beside the primary one."""
@@ -139,11 +142,15 @@ class PlanView:
         low, high = self.estimate.low, self.estimate.high
         assert low is not None
         assert high is not None
-        around = f"{duration_text(low)} to {duration_text(high)}"
-        return f"about {duration_text(self.estimate.seconds)} ({around}; {self.estimate.basis})"
+        basis = self.estimate.basis
+        if duration_text(low) != duration_text(high):
+            basis = f"{duration_text(low)} to {duration_text(high)}; {basis}"
+        return f"about {duration_text(self.estimate.seconds)} ({basis})"
 
     def _disk(self) -> str:
         runs = sum(spec.block is not None for spec in self.plan.specs.values())
+        if self.plan.study.world:
+            return "no checkpoints: a synthetic world trains nothing"
         if self.checkpoint_bytes is None:
             size = "size unknown until one has been kept"
         else:

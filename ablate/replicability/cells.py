@@ -120,7 +120,7 @@ def overview(found: Replication, nested: bool) -> Table:
         for item in found.contrasts
     ]
     if nested:
-        head += ["population", "CI", "prediction"]
+        head += ["population", "CI", "new cell"]
         for row, item in zip(rows, found.contrasts, strict=True):
             row += [
                 signed(item.population.mean),
@@ -135,7 +135,7 @@ def overview(found: Replication, nested: bool) -> Table:
         f"≥: the number of cells with a true effect is at least this with {1 - found.alpha:.0%} "
         "confidence (partial conjunction, any dependence)."
         + (
-            " Population: t over backbone means. Prediction: the effect measured with as many "
+            " Population: t over backbone means. New cell: the effect measured with as many "
             "pairs in one cell of a further backbone."
             if nested
             else ""
@@ -156,7 +156,7 @@ def notes(found: Replication, nested: bool) -> tuple[str, ...]:
         )
     else:
         lines.append(
-            "Backbones share the draws of hyperparameters, so that nothing is said of a population "
-            "of backbones here."
+            "Backbones share hyperparameters, draw by draw or search by search, so that nothing is "
+            "said of a population of backbones here."
         )
     return tuple(lines)

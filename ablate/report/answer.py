@@ -27,7 +27,10 @@ NO_MECHANISM = "The study has no arm with the mechanism."
 NO_CONTROLS = "No control arms were run: add controls=yes."
 NO_AXES = "No axis was varied: add axes=insertion,memory, or axes=all design=fraction."
 NO_RETENTION = "Retention was not scored: add retention to benchmarks=."
-NO_PROBES = "No run was looked inside of: leave out probe=no, or see python -m ablate probe."
+NO_PROBES = (
+    "No run was looked inside of: a study at one setting of the hyperparameters is, without "
+    "probe=no and outside of synthetic worlds; or see python -m ablate probe."
+)
 """What a section says of which the study has nothing."""
 
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from ablate.report.findings import Findings
 
-NEEDED = ("train_seconds", "adapter_parameters", "block_parameters")
+NEEDED = ("hp", "settings", "train_seconds", "adapter_parameters", "block_parameters")
 
 
 def overhead(findings: Findings) -> str:
     """One sentence: the block's parameters beside its adapter's, and its training time.
 
-    Medians over runs; empty where the costs do not tell.
+    Medians over runs; empty where the costs do not tell. Nothing is said of time where arms differ
+    in shared hyperparameters, as the winners of searches do: the difference is not the block's.
     """
     frame = findings.costs
     if frame.empty or not set(NEEDED) <= set(frame.columns):
@@ -40,7 +41,8 @@ def overhead(findings: Findings) -> str:
         for part in (with_block, without)
         if part["train_seconds"].notna().any()
     ]
-    if len(times) == 2 and times[1] > 0:
+    alike = bool((frame.groupby("hp")["settings"].nunique() == 1).all())
+    if alike and len(times) == 2 and times[1] > 0:
         text += f"; a run trains {times[0] / times[1]:.2f} times as long as without it"
     return f"{text} (medians)."
 

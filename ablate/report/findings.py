@@ -123,7 +123,14 @@ class Findings:
     @property
     def unit(self) -> str:
         """The plural noun for the units of inference."""
-        return "pairs" if self.pair == PAIR else "draws"
+        if self.pair == PAIR:
+            return "pairs"
+        return "searches" if self.tuned else "draws"
+
+    @property
+    def tuned(self) -> bool:
+        """Whether each arm has settings of its own, those that a search of it chose."""
+        return bool(self.hyperparameters)
 
     def label(self, arm: str) -> str:
         """The short label of an arm, or the name itself where no arm is called so."""

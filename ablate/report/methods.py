@@ -133,7 +133,7 @@ def _point(info: ArmInfo) -> str:
 
 
 def _hyperparameters(findings: Findings) -> list[str]:
-    if findings.hyperparameters:
+    if findings.tuned:
         return list(findings.hyperparameters)
     adapter = _settings(findings.provenance, "train.", skip=("mix",))
     block = _settings(findings.provenance, "block.")
@@ -160,8 +160,9 @@ def _pairs(findings: Findings) -> list[str]:
     if findings.unit == "pairs":
         rule = f"A pair is the runs that share {unit}; it is the unit of independence."
     else:
+        unit_name = "search of all arms" if findings.tuned else "draw"
         rule = (
-            "The unit of independence is the draw: scores are averaged over its seeds, and "
+            f"The unit of independence is the {unit_name}: scores are averaged over its seeds, and "
             f"backbones share it (the runs that share {unit})."
         )
     return [

@@ -131,7 +131,9 @@ def facts(findings: Findings) -> str:
     draws = int(findings.results["hp"].nunique())
     units = f"{len(findings.seeds)} paired seeds"
     if draws > 1:
-        units = f"{draws} draws of hyperparameters"
+        units = f"{draws} " + (
+            "searches of each arm" if findings.tuned else "draws of hyperparameters"
+        )
     return " · ".join(
         (
             _many(len(findings.arms), "arm"),

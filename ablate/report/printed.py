@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ablate.report.panel import Panel
     from stats.report.section import Table as TextTable
 
-LONGEST = 40
+LONGEST = 24
 """Rows of a table of text that are printed."""
 
 

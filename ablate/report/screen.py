@@ -114,7 +114,10 @@ def _headline(findings: Findings, section: str) -> Line | None:
     text = " ".join(panel.headline for panel in ranked)
     if section == "cost":
         text = f"{text} {overhead(findings)}".strip()
-    return Line(section, ranked[0].word, text, ranked[0].verdict)
+    word, verdict = ranked[0].word, ranked[0].verdict
+    if not word and verdict is not None and section in ("real", "mechanism"):
+        word = REAL[verdict]
+    return Line(section, word, text, verdict)
 
 
 def _qualified(findings: Findings, line: Line) -> Line:

@@ -20,6 +20,7 @@ from ablate.report.answer import (
 )
 from ablate.report.findings import PAIR, paired_table
 from ablate.report.rows import count, plain
+from ablate.space import NAMES
 from stats.contrast import versus
 from stats.errors import StatsError
 from stats.planning.pilot import pilot
@@ -119,7 +120,7 @@ def next_steps(findings: Findings, mechanism: list[Need], groups: int) -> tuple[
     settle, fixed = _settle_command(findings, mechanism, groups), "by a plan fixed beforehand."
     point = " at its reference point" if findings.axes else ""
     steps = []
-    tuned = bool(findings.hyperparameters)  # each arm has settings of its own; a claim has one
+    tuned = findings.tuned  # each arm has settings of its own; a claim has one
     if tuned and findings.unit == "pairs":
         replicated = extended(findings.command, "search", **{"search.replicates": REPLICATES})
         steps.append(Step("Put into the interval what another search would choose.", replicated))
@@ -167,20 +168,25 @@ def extended(command: str, verb: str, **settings: object) -> str:
 
     Where no axis is to vary, what tells how they vary goes too, and the seeds and the name of the
     study, which belong to what was asked before; so do the draws of hyperparameters, unless draws
-    are asked for.
+    are asked for, and the settings of searches and of settling under another verb.
     """
     words = shlex.split(command)
     at = words.index("ablate") + 1 if "ablate" in words else len(words)
     if at >= len(words):
         words, at = ["python", "-m", "ablate", verb], 3
     words[at] = verb
+    words[at + 1 :] = [word if "=" in word else f"study={word}" for word in words[at + 1 :]]
+    foreign = tuple(f"{other}." for other in ("search", "settle") if other != verb)
     gone = {*settings, *(("design", "seeds", "name") if settings.get("axes") == "none" else ())}
     if "axes" in settings and "hp.draws" not in settings:
         gone |= set(OF_DRAWS)
+    if "hp.draws" in settings:  # what is drawn cannot be given, and draws have their own seeds
+        gone |= {"seeds", *(f"{group}.{name}" for group in ("train", "block") for name in NAMES)}
     kept = [
         word
         for word in words
         if (key := word.split("=", 1)[0]) not in gone
+        and not key.startswith(foreign)
         and not (key.startswith("levels.") and settings.get("axes") == "none")
     ]
     return shlex.join([*kept, *(f"{key}={value}" for key, value in settings.items())])
@@ -273,6 +279,12 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
         n_open = sum(effect.verdict in NOTHING_SAID for effect in levels)
         rest = f" Level contrasts not settled: {n_open} of {len(levels)}." if n_open else ""
         how = ", as far as an exploratory study can" if findings.exploratory else ""
+        if findings.tuned and findings.unit == "pairs":
+            chosen = "for the settings that one search of each arm chose"
+            return (
+                "Settled for these settings",
+                f"The average effect is settled {chosen}{how}.{could}{rest}",
+            )
         return "Settled on average", f"The average effect is settled{how}.{could}{rest}"
     needed = max((need.pairs for need in unsettled if need.pairs is not None), default=None)
     if needed is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ablate.console import WIDTH
@@ -42,6 +42,8 @@ MAX_T = "max-T"
 """The usual correction; tables only name the method of rows that had another."""
 MOST_ROWS = 100
 """Rows of all cells together that are printed; more are counted, cell by cell."""
+MOST_ARMS = 16
+"""Rows of one cell that are printed."""
 
 
 def terminal_report(findings: Findings) -> Group:
@@ -132,8 +134,8 @@ def _axes(findings: Findings) -> list[Any]:
     from rich.text import Text
 
     _, rows = split_primary(findings.main, findings)
-    if not rows:
-        return [Text(NO_AXES)]
+    if not rows:  # a factorial has a panel in place of level contrasts
+        return [] if findings.axes else [Text(NO_AXES)]
     names = {row.effect.name for row in rows}
     lines = [
         (effect, text)
@@ -213,7 +215,7 @@ def _cells(title: str, comparison: Comparison, findings: Findings) -> list[Any]:
     if not rows:
         return []
     parts: list[Any] = [Text(""), Text(title, style="bold italic")]
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MOST_ROWS or max(len(table.rows) for table in tables) > MOST_ARMS:
         parts += [Text(f"{table.title}: {table.counts}") for table in tables]
         return [*parts, Text("Row by row: the page, or report.json.", style="dim")]
     for table in tables:
@@ -290,13 +292,20 @@ def _failures(findings: Findings) -> list[Any]:
     from rich.text import Text
 
     lines = [
-        f"{findings.label(row['arm'])}: {row['diverged']} diverged, {row['failed']} failed of "
-        f"{row['runs']}" + (f" ({row['reasons']})" if row["reasons"] else "")
+        f"{findings.label(row['arm'])}: {_lost(row)} of {row['runs']} runs"
+        + (f" ({row['reasons']})" if row["reasons"] else "")
         for row in findings.failures.to_dict("records")
         if row["done"] < row["runs"]
     ]
     head = [Text(""), Text("Failures", style="bold")]
     return [*head, *(Text(line) for line in lines)] if lines else []
+
+
+def _lost(row: Mapping[Hashable, Any]) -> str:
+    """What became of an arm's runs without a score, ``2 diverged, 1 not run``."""
+    waiting = row["runs"] - row["done"] - row["diverged"] - row["failed"]
+    kinds = (("diverged", row["diverged"]), ("failed", row["failed"]), ("not run", waiting))
+    return ", ".join(f"{n} {name}" for name, n in kinds if n)
 
 
 def _adjusted(row: Row) -> str:

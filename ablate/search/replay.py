@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ablate.errors import NoInference
 from ablate.plan import PlannedRun
 from ablate.search.plan import SearchArm, SearchPlan, Values
 from ablate.search.samplers import find_sampler, seed_of_trial
@@ -143,10 +144,23 @@ def run_searches(
 
 
 def score_unadapted(plan: SearchPlan, execute: Execute) -> dict[str, float]:
-    """The validation score of each backbone as it is, which a diverged run is worth."""
+    """The validation score of each backbone as it is, which a diverged run is worth.
+
+    Raises:
+        NoInference: one has no score.
+    """
     runs = [plan.unadapted_run(backbone, plan.validation) for backbone in plan.backbones]
-    scores = execute(runs)
-    return {run.backbone: float(scores[run.key] or 0.0) for run in runs}
+    found = execute(runs)
+    scores = {run.backbone: score for run in runs if (score := found[run.key]) is not None}
+    for run in runs:
+        if run.backbone not in scores:
+            raise NoInference(
+                f"backbone {run.backbone} has no validation score as it is (run {run.key[:8]}), so "
+                "that a diverged trial could not be scored",
+                place="search",
+                hint="see the run with: ablate status, or leave the backbone out (backbones=...)",
+            )
+    return scores
 
 
 def _measure(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from ablate.analyse import RNG_SEED, paired_table, score_limits
-from ablate.collect import Tables
-from ablate.failures import scored_at_unadapted
+from ablate.collect import NO_SCORE, OTHER_ENVIRONMENT, Tables
+from ablate.failures import scored_at_unadapted, supported_effects
 from ablate.plan import Plan
 from ablate.result import DIVERGED
 from ablate.settle.plan_file import SEQUENTIAL, main_benchmarks
 from stats.contrast import Contrast
 from stats.equivalence.analysis import equivalence
-from stats.equivalence.result import Equivalence
+from stats.equivalence.result import Equivalence, EquivalenceTest
 from stats.errors import StatsError
 from stats.gatekeeping.gatekeep import gatekeep, per_index
 from stats.gatekeeping.result import Gatekept, GateVerdict
@@ -35,7 +40,8 @@ class Settled:
     With a fixed number of pairs there are ``equivalence`` and ``small``, an entry per adapter, or
     a reason in ``lacking``; with a sequential rule ``replays`` (the average against each adapter,
     look by look) and ``cells`` (e-values of all cells against each adapter) instead.
-    ``n_diverged`` counts runs that the second analysis scores.
+    ``n_diverged`` counts runs that the second analysis scores, ``waiting`` has the seeds that a
+    sequential rule has not looked at, because the first of them lacks a run.
     """
 
     gatekept: Gatekept
@@ -45,6 +51,18 @@ class Settled:
     replays: dict[str, Replay]
     cells: dict[str, EHolm]
     n_diverged: int
+    waiting: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClaimTables:
+    """The claim's scores: ``complete`` pairs, and the same with diverged runs ``scored`` (None:
+    ``n_diverged`` is 0). The seeds ``waiting`` have no score in either."""
+
+    complete: PairedTable
+    scored: PairedTable | None
+    n_diverged: int
+    waiting: tuple[int, ...]
 
 
 def claim_contrasts(plan: Plan) -> tuple[Contrast, ...]:
@@ -56,19 +74,42 @@ def claim_contrasts(plan: Plan) -> tuple[Contrast, ...]:
     )
 
 
-def claim_tables(
-    plan: Plan, tables: Tables, contrasts: tuple[Contrast, ...]
-) -> tuple[PairedTable, PairedTable | None, int]:
-    """Complete pairs, the same with diverged runs scored (None: there are none), their number."""
+def claim_tables(plan: Plan, tables: Tables, contrasts: tuple[Contrast, ...]) -> ClaimTables:
+    """The tables that the claim's analyses read."""
     arms = [arm for contrast in contrasts for arm in contrast.weights]
     benchmarks = main_benchmarks(plan)
-    table = paired_table(plan, tables.results, benchmarks, arms)
-    ours = tables.results[tables.results["arm"].isin(arms)]
-    diverged = int((ours.drop_duplicates("run_key")["outcome"] == DIVERGED).sum())
-    if not diverged:
-        return table, None, 0
-    scored = paired_table(plan, scored_at_unadapted(plan, tables), benchmarks, arms)
-    return table, scored, diverged
+    complete, scored = tables.results, scored_at_unadapted(plan, tables)
+    waiting: tuple[int, ...] = ()
+    if plan.study.settle.stopping == SEQUENTIAL:
+        ours = scored["arm"].isin(arms) & scored["benchmark"].isin(benchmarks)
+        waiting = from_first_gap(scored[ours])
+        complete, scored = (
+            each.assign(score=each["score"].mask(each["seed"].isin(waiting), NO_SCORE))
+            for each in (complete, scored)
+        )
+    seen = complete[complete["arm"].isin(arms) & ~complete["seed"].isin(waiting)]
+    diverged = int((seen.drop_duplicates("run_key")["outcome"] == DIVERGED).sum())
+    return ClaimTables(
+        paired_table(plan, complete, benchmarks, arms),
+        paired_table(plan, scored, benchmarks, arms) if diverged else None,
+        diverged,
+        waiting,
+    )
+
+
+def from_first_gap(results: pd.DataFrame) -> tuple[int, ...]:
+    """The seeds from the first one on that lacks a score on any backbone.
+
+    A sequential rule bets seed by seed: a seed that a machine lost and that is run later would come
+    before others that were seen already, and change every bet after it. So the rule looks at the
+    seeds before the first gap, and no outcome of theirs can change. ``results`` has diverged runs
+    scored: to diverge is an outcome, and so is another environment.
+    """
+    lacking = results["score"].isna() & (results["outcome"] != OTHER_ENVIRONMENT)
+    if not lacking.any():
+        return ()
+    first = results.loc[lacking, "seed"].min()
+    return tuple(sorted(int(seed) for seed in results["seed"].unique() if seed >= first))
 
 
 def settle_claim(plan: Plan, tables: Tables) -> Settled:
@@ -79,46 +120,72 @@ def settle_claim(plan: Plan, tables: Tables) -> Settled:
     """
     study = plan.study
     contrasts = claim_contrasts(plan)
-    table, scored, diverged = claim_tables(plan, tables, contrasts)
+    read = claim_tables(plan, tables, contrasts)
+    table = read.complete
     sequential = study.settle.stopping == SEQUENTIAL
-    kept = _gates(plan, table, scored, contrasts)
+    kept = _gates(plan, read, contrasts)
     if sequential:
         return Settled(
             kept, None, (), {}, replays(plan, table, contrasts), _cells(plan, table, contrasts),
-            diverged,
+            read.n_diverged, read.waiting,
         )  # fmt: skip
     small, lacking = _small(table, contrasts, study.alpha)
     return Settled(
         gatekept=kept,
-        equivalence=equivalence(
-            table,
-            cells=contrasts,
-            primary=contrasts,
-            margin=study.sesoi,
-            limits=score_limits(plan, main_benchmarks(plan)),
-            alpha=study.alpha,
-            rng=RNG_SEED,
-        ),
+        equivalence=_equivalence(plan, read, contrasts),
         small=small,
         lacking=lacking,
         replays={},
         cells={},
-        n_diverged=diverged,
+        n_diverged=read.n_diverged,
+        waiting=(),
     )
 
 
-def _gates(
-    plan: Plan,
-    table: PairedTable,
-    scored: PairedTable | None,
-    contrasts: tuple[Contrast, ...],
-) -> Gatekept:
+def _equivalence(plan: Plan, read: ClaimTables, contrasts: tuple[Contrast, ...]) -> Equivalence:
+    """Equivalence on complete pairs, as far as the analysis with diverged runs scored supports it:
+    the verdict is that of both, p the larger; intervals and plans are of complete pairs."""
+    complete, scored = (
+        equivalence(
+            table,
+            cells=contrasts,
+            primary=contrasts,
+            margin=plan.study.sesoi,
+            limits=score_limits(plan, main_benchmarks(plan)),
+            alpha=plan.study.alpha,
+            rng=RNG_SEED,
+        )
+        if table is not None
+        else None
+        for table in (read.complete, read.scored)
+    )
+    assert complete is not None
+    if scored is None:
+        return complete
+    return dataclasses.replace(
+        complete,
+        primary=_both(complete.primary, scored.primary),
+        cells=_both(complete.cells, scored.cells),
+    )
+
+
+def _both(
+    complete: Sequence[EquivalenceTest], scored: Sequence[EquivalenceTest]
+) -> tuple[EquivalenceTest, ...]:
+    effects = supported_effects([t.effect for t in complete], [t.effect for t in scored])
+    return tuple(
+        dataclasses.replace(one, effect=e, p_adjusted=float(np.fmax(one.p_adjusted, p)))
+        for one, e, p in zip(complete, effects, (t.p_adjusted for t in scored), strict=True)
+    )
+
+
+def _gates(plan: Plan, read: ClaimTables, contrasts: tuple[Contrast, ...]) -> Gatekept:
     return gatekeep(
-        table,
+        read.complete,
         contrasts,
         subject="the mechanism",
         says=("adds to", "takes from"),
-        sensitivity=scored,
+        sensitivity=read.scored,
         alpha=plan.study.alpha,
         sesoi=plan.study.sesoi,
         evidence="e" if plan.study.settle.stopping == SEQUENTIAL else "t",
@@ -176,15 +243,17 @@ def _cells(plan: Plan, table: PairedTable, contrasts: tuple[Contrast, ...]) -> d
 def is_decided(plan: Plan, tables: Tables) -> bool:
     """Whether the stopping rule lets a sequential study end: see the plan's "stopping"."""
     contrasts = claim_contrasts(plan)
-    table, scored, _ = claim_tables(plan, tables, contrasts)
+    read = claim_tables(plan, tables, contrasts)
     verdicts = []
-    for each in (table, *([scored] if scored is not None else [])):
+    for each in (read.complete, read.scored):
+        if each is None:
+            continue
         states = replays(plan, each, contrasts)
         if len(states) < len(contrasts) or any(s.verdict not in SETTLED for s in states.values()):
             return False
         verdicts.append([s.verdict for s in states.values()])
     sides = {str(verdict).split("-")[0] for row in verdicts for verdict in row}
     if sides in ({"superior"}, {"inferior"}):
-        first = _gates(plan, table, scored, contrasts).average
+        first = _gates(plan, read, contrasts).average
         return first.verdict in (GateVerdict.BETTER, GateVerdict.WORSE)
     return all(row == verdicts[0] for row in verdicts)

@@ -54,13 +54,26 @@ def looks_panel(found: Settled) -> Panel:
         sentences=tuple(
             f"Against {name}: {replay.sentence()}" for name, replay in found.replays.items()
         )
-        + tuple(_cells_sentence(name, cells) for name, cells in found.cells.items()),
+        + tuple(_cells_sentence(name, cells) for name, cells in found.cells.items())
+        + ((_waiting(found.waiting),) if found.waiting else ()),
         tables=tuple(tables),
         notes=tuple(dict.fromkeys(replay.method for replay in found.replays.values())),
         data={
             "replays": {name: replay.to_dict() for name, replay in found.replays.items()},
             "cells": {name: cells.to_dict() for name, cells in found.cells.items()},
+            "waiting": list(found.waiting),
         },
+    )
+
+
+def _waiting(seeds: Sequence[int]) -> str:
+    """Which seeds the rule has not looked at."""
+    later = len(seeds) - 1
+    and_later = f", and {later} later seeds wait for it" if later > 1 else ""
+    and_later = ", and 1 later seed waits for it" if later == 1 else and_later
+    return (
+        f"Seed {seeds[0]} lacks a run that the machine lost{and_later}: the rule looks at seeds in "
+        "order. The same command tries it again."
     )
 
 
@@ -78,7 +91,7 @@ def _cells_sentence(name: str, cells: EHolm) -> str:
 def equivalence_panel(done: Equivalence, n_diverged: int = 0) -> Panel:
     """Whether differences are as good as none, and the fresh pairs that would settle the rest.
 
-    ``n_diverged`` runs of the claim diverged; their pairs are not in it.
+    ``n_diverged`` runs of the claim diverged; verdicts are those that hold with them scored too.
     """
     size = amount(done.margin_high, done.units)
     cells = {_place(test) for test in done.cells}
@@ -107,8 +120,9 @@ def equivalence_panel(done: Equivalence, n_diverged: int = 0) -> Panel:
             "never from the difference found. Those of the average are spread over all backbones.",
             *(
                 [
-                    f"These tests are of complete pairs ({n_diverged} diverged runs are left out): "
-                    "arms that fail unequally are not the same, whatever their scores are."
+                    "A verdict stands only where it holds on complete pairs and with diverged runs "
+                    f"({n_diverged}) scored as the unadapted backbone, and p is the larger: arms "
+                    "that fail unequally are not the same. The other numbers are of complete pairs."
                 ]
                 if n_diverged
                 else []

@@ -15,7 +15,8 @@ from ablate.settle.plan_file import SEQUENTIAL, main_benchmarks
 from ablate.settle.refuse import seeds_text
 from stats.gatekeeping.result import GateVerdict
 from stats.report.section import Table, interval, signed
-from stats.wording import p_value
+from stats.verdict import Verdict
+from stats.wording import amount, p_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +75,12 @@ def claim_panel(plan: Plan, found: Settled, registration: Registration, seen: st
             "its error rate; t tests, intervals and verdicts elsewhere in this report are for a "
             "number of pairs that was fixed, and describe these pairs."
         )
+    same = _same_on_average(found)
     return Panel(
         section="real",
         title="The claim, settled",
-        headline=capital(headline),
-        verdict=kept.verdict,
+        headline=f"{capital(headline)}{same}",
+        verdict=Verdict.EQUIVALENT if same else kept.verdict,
         sentences=(*later, _sensitivity(found), registered_sentence(plan, registration), seen),
         tables=(_averages(kept), _gate_table(kept)),
         pictures=(picture,),
@@ -89,6 +91,21 @@ def claim_panel(plan: Plan, found: Settled, registration: Registration, seen: st
             "gates": kept.to_dict(),
         },
     )
+
+
+def _same_on_average(found: Settled) -> str:
+    """That no adapter is changed by as much as the SESOI, where the claim is open and this is
+    shown; else nothing."""
+    done = found.equivalence
+    if done is None or found.gatekept.verdict != Verdict.INCONCLUSIVE:
+        return ""
+    tests = done.primary
+    if not tests or any(test.effect.verdict != Verdict.EQUIVALENT for test in tests):
+        return ""
+    size = amount(done.margin_high, done.units)
+    each = " against each of them" if len(tests) > 1 else ""
+    p = p_value(max(test.p_adjusted for test in tests), equals=True)
+    return f" That the average effect lies within ±{size}{each} is shown (TOST, p {p})."
 
 
 def registered_sentence(plan: Plan, registration: Registration) -> str:

@@ -281,6 +281,10 @@ def _stopping(study: Study) -> dict[str, Any]:
     }
 
 
+LONGEST_VALUE = 120
+"""Characters of a value that a message on a changed plan repeats."""
+
+
 @dataclass(frozen=True)
 class Change:
     """An entry of a plan with its registered and its present value, as text."""
@@ -290,6 +294,8 @@ class Change:
     new: str
 
     def __str__(self) -> str:
+        if max(len(self.old), len(self.new)) > LONGEST_VALUE:
+            return f"{self.key} is another text"
         return f"{self.key} was {self.old} and is {self.new}"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ablate.benchmarks import load_items
 from ablate.benchmarks.registry import SPLITS
 from ablate.errors import AblateError
-from ablate.ledger import RunRecord
+from ablate.ledger import Registered, RunRecord
 from ablate.phases import CONFIRM, SEARCH
 from ablate.plan import Plan
 from ablate.result import DIVERGED, DONE
@@ -70,6 +71,37 @@ def refuse_used_seeds(
             place="settle.first",
             value=first.spec.seed,
             hint=f"take fresh seeds with settle.first={free}, or another home=DIR",
+        )
+
+
+def refuse_registered_seeds(plan: Plan, registrations: Iterable[Registered]) -> None:
+    """Refuse seeds that the plan of another study has, on a backbone and an adapter of this one.
+
+    Two plans for the same runs would let one choose between them by their results.
+    ``registrations`` are those of all studies, oldest first; the last one of each counts.
+
+    Raises:
+        AblateError: names the first such seed, the study and where to start instead.
+    """
+    study = plan.study
+    backbones = {backbone.digest for backbone in plan.backbones}
+    taken: dict[int, Registered] = {}
+    for other in {each.study: each for each in registrations if each.study != study.name}.values():
+        theirs = json.loads(other.content)
+        if (
+            theirs["world"] == study.world
+            and set(theirs["adapters"]) & set(study.adapters)
+            and {b["digest"] for b in theirs["backbones"].values()} & backbones
+        ):
+            taken |= dict.fromkeys(theirs["seeds"], other)
+    shared = sorted(set(study.seeds) & set(taken))
+    if shared:
+        raise AblateError(
+            f"seed {shared[0]} is in the plan of {taken[shared[0]].study!r} too, on a backbone and "
+            "an adapter of this one, and runs can follow one plan only",
+            place="settle.first",
+            value=study.settle.first,
+            hint=f"go on with that study, or take fresh seeds with settle.first={1 + max(taken)}",
         )
 
 

@@ -15,7 +15,11 @@ from ablate.ledger import Ledger, Registered, RunRecord
 from ablate.plan import Plan
 from ablate.report.files import write_bytes
 from ablate.settle.plan_file import Change, changes, plan_content
-from ablate.settle.refuse import confirmation_runs, refuse_used_seeds
+from ablate.settle.refuse import (
+    confirmation_runs,
+    refuse_registered_seeds,
+    refuse_used_seeds,
+)
 from ablate.spec import canonical_json, content_key
 
 
@@ -64,14 +68,14 @@ def register(
 
     Raises:
         AblateError: the plan was changed after runs exist, the file was edited, or a seed was used
-            before; nothing was changed.
+            before or is in another study's plan; nothing was changed.
     """
     name = plan.study.name
     content = plan_content(plan)
     digest = content_key(content)
     earlier = ledger.registered(name)
     if not earlier:
-        refuse_used_seeds(plan, records, registered=None)
+        _refuse_seeds(plan, ledger, records)
         return _write(home, ledger, name, digest, content)
     last = earlier[-1]
     registered = json.loads(last.content)
@@ -88,7 +92,7 @@ def register(
         registered["seeds"], registered["world"],
     )  # fmt: skip
     if not any((record.finished or 0.0) >= last.written for record in runs):
-        refuse_used_seeds(plan, records, registered=None)
+        _refuse_seeds(plan, ledger, records)
         return _write(home, ledger, name, digest, content)
     changed = changes(registered, content)
     if not exploratory:
@@ -105,6 +109,12 @@ def register(
         f"{_day(last.written)} as {last.digest}"
     )
     return Registration(name, digest, content, time.time(), (reason,))
+
+
+def _refuse_seeds(plan: Plan, ledger: Ledger, records: Mapping[str, RunRecord]) -> None:
+    """Refuse to register seeds that were used, or that another study's plan has."""
+    refuse_used_seeds(plan, records, registered=None)
+    refuse_registered_seeds(plan, ledger.registrations())
 
 
 def methods_sentences(registration: Registration) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from stats.items.checkpoints import mcnemar
 from stats.items.proportions import proportion_interval
 from stats.paired import check_level
 from stats.record import Record
-from stats.wording import p_value
+from stats.wording import p_value, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ class FailureRates(Record):
             f"{labels.get(rate.arm, rate.arm)} fails "
             f"{'more' if rate.more > rate.fewer else 'less'} often than "
             f"{labels.get(rate.baseline, rate.baseline)} (more failures in {rate.more} "
-            f"{self.unit}s, fewer in {rate.fewer}, adjusted p "
+            f"{plural(self.unit)}, fewer in {rate.fewer}, adjusted p "
             f"{p_value(rate.p_adjusted, equals=True)})"
             for rate in self.differing[:MOST_NAMED]
         ]

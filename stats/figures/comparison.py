@@ -38,6 +38,9 @@ MARKS: Mapping[Verdict, str] = {
 }
 """A short mark per verdict, for tables and figures."""
 
+CHARACTER = 0.055
+"""Inches that a character of a tick's label takes."""
+
 BLUE, ORANGE, GREEN, GREY, INK = "#0173b2", "#c9730a", "#027a5a", "#767676", "#222222"
 
 # Verdict -> colour, marker, filled. Shapes alone tell the verdicts apart.
@@ -126,15 +129,18 @@ def paired_lines(
     across = min(columns, len(panels))
     replicates = _replicates(table, scores.pairs)
     colours = _line_colours(len(set(replicates)))
+    width = max(2.3, 0.24 * len(shown)) if across > 1 else max(4.0, 0.4 * len(shown))
+    longest = max(map(len, texts))
+    turned = CHARACTER * longest * len(shown) > width  # labels would run into each other
     with style("whitegrid"):
         figure, axes = grid(
             len(panels),
             across,
-            width=max(2.3, 0.24 * len(shown)) if across > 1 else max(4.0, 0.4 * len(shown)),
+            width=width,
             height=1.75,
             left=0.7,
             below=0.2,
-            foot=0.75 + 0.07 * max(map(len, texts)),
+            foot=0.75 + CHARACTER * (longest if turned else 1),
             gap=0.5,
             title=title,
         )
@@ -157,7 +163,10 @@ def paired_lines(
             lowest = i + across >= len(panels)
             blank = [""] * len(shown)
             axis.set_xticks(
-                range(len(shown)), texts if lowest else blank, rotation=90, fontsize=7.5
+                range(len(shown)),
+                texts if lowest else blank,
+                rotation=90 if turned else 0,
+                fontsize=7.5,
             )
             axis.set_xlim(-0.4, len(shown) - 0.6)
             axis.tick_params(axis="y", labelsize=7)

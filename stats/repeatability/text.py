@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scipy import special
 
 from stats.layout import columns, wrap
-from stats.wording import number, p_value
+from stats.wording import number, p_value, plural
 
 if TYPE_CHECKING:
     from stats.repeatability.result import NoiseFloor, OccasionShift
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 MIN_COMPARED = 10
 """Shared entries from which the repeat SD of two occasions is worth a sentence."""
 MOST_NAMES = 6
-
-
-def plural(word: str, count: int = 2) -> str:
-    """``config``, ``configs``; ``entry``, ``entries``."""
-    if count == 1:
-        return word
-    if word[-1:] == "y" and word[-2:-1] not in ("a", "e", "i", "o", "u"):
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def answers(f: NoiseFloor) -> tuple[str, ...]:

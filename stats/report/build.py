@@ -147,7 +147,7 @@ def report(
 def _lead(study: PairedStudy | RepeatedStudy) -> str:
     """What is on the page, in one line."""
     if isinstance(study, RepeatedStudy):
-        from stats.repeatability.text import plural
+        from stats.wording import plural
 
         f = study.floor
         apart = f"; {sum(a.runs for a in f.apart)} set apart" if f.apart else ""

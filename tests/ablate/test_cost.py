@@ -117,7 +117,7 @@ def test_a_diverged_baseline_costs_a_pair_and_no_claim():
 
 def test_over_draws_the_unit_is_the_draw():
     results = scores({"lora+a": 0.3}, seeds=2, hp=9, diverged=[("lora", "one", 4, 1)])
-    found = retention(results, as_is(), ARMS[:1], 2.0, over_draws=True)
+    found = retention(results, as_is(), ARMS[:1], 2.0, unit="draw")
     assert found.unit == "draw"
     (arm,) = found.arms
     assert {test.n for test in arm.together.tests.values()} == {9}
@@ -198,7 +198,7 @@ def costs(ratio=1.3, *, seeds=8, hp=1, block=300):
             rows.append(
                 {
                     "run_key": f"{arm}{backbone}{draw}{seed}", "arm": arm, "backbone": backbone,
-                    "hp": draw, "seed": seed, "attempts": 1,
+                    "hp": draw, "seed": seed, "settings": f"rank {draw}", "attempts": 1,
                     "train_seconds": load * jitter * (ratio if own else 1),
                     "eval_seconds": load * (1.1 if own else 1), "peak_mb": 500.0 + 20 * own,
                     "adapter_parameters": 100 * (draw + 1), "block_parameters": block * own,
@@ -234,6 +234,20 @@ def test_over_draws_runs_of_a_draw_are_one_unit_and_shares_span_the_draws():
 def test_a_backbone_that_trains_as_a_whole_is_not_counted_twice():
     (found,) = resources(costs(), ARMS[:1], {"one": 100, "two": 100}, whole=["lora"])
     assert found.share["one"] == (3.0, 3.0)
+
+
+def test_winners_with_other_settings_tell_no_time_and_the_panel_says_so():
+    table = costs()
+    table.loc[(table["arm"] != "lora") & (table["backbone"] == "one"), "settings"] = "rank 16"
+    (half,) = resources(table, ARMS[:1], {"one": 9_600, "two": 19_600})
+    assert (half.unlike, half.train.n, half.memory.n) == (8, 8, 8)
+    table.loc[table["arm"] != "lora", "settings"] = "rank 16"
+    (none,) = resources(table, ARMS[:1], {"one": 9_600, "two": 19_600})
+    assert (none.unlike, none.train, none.score, none.memory) == (16, None, None, None)
+    assert none.added == {"one": (300, 300), "two": (300, 300)}
+    found = panel(*simulated(scores({"lora+a": 0.1}), table), nothing_said())
+    assert not any("times as long" in text for text in found.sentences)
+    assert any("not compared in 16 pairs whose arms have different" in n for n in found.notes)
 
 
 def test_an_arm_without_runs_is_left_out():
@@ -285,6 +299,7 @@ def simulated(results, table, *, draws=0, world=""):
         retention=("retention",),
         backbones=[SimpleNamespace(name=b, source=source) for b in BACKBONES],
         over_draws=bool(draws),
+        unit="draw" if draws else "pair",
         runs=[SimpleNamespace(spec=SimpleNamespace(device="cpu"))],
     )
     return plan, SimpleNamespace(results=results, unadapted=as_is(), costs=table)
@@ -306,7 +321,7 @@ def test_the_panel_says_what_is_shown():
         "against the adapter alone and against the backbone as it is (one-sided 97.5 %, p < .001)."
     )
     assert any(s.startswith("Training takes 1.30 times as long") for s in found.sentences)
-    assert found.sentences[0].startswith("The largest mean loss seen is against its adapter alone")
+    assert found.sentences[0].startswith("Against its adapter alone, the largest mean loss seen")
     assert found.sentences[1].startswith("The block adds 300 trainable parameters, 0.15 %")
     assert [len(table.rows) for table in found.tables] == [4, 1]
     for table in found.tables:

@@ -203,6 +203,23 @@ def test_too_many_failures_are_said_not_raised() -> None:
     assert "confounded with seed noise" in found.sentences[0]
 
 
+@pytest.mark.usefixtures("words_only")
+def test_a_seed_that_another_arm_lost_is_left_out_of_headline_and_sentences_alike() -> None:
+    plan = make(
+        "adapters=lora,dora", *FEW[2:], *ONE, "hp.lr=1e-4..1e-2", "hp.draws=6", "hp.seeds=3"
+    )
+    tables = tables_of(plan, lambda values: 1.0)
+    scores = tables.results
+    lost = (scores["arm"] == "dora") & (scores["seed"] == scores["seed"].min())
+    scores.loc[lost, "score"] = math.nan
+    inference = analyse(plan, tables)
+    found = panel(plan, tables, inference)
+    assert found is not None
+    effect = next(e for e in inference.main.primary if e.baseline == "lora")
+    mean = found.data["lora"]["mechanism"]["overall"]["mean"]["mean"]
+    assert mean == pytest.approx(effect.delta, rel=1e-12)
+
+
 def test_importance_goes_to_the_one_that_matters_and_spares_the_constant() -> None:
     space = Space(
         {

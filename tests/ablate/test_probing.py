@@ -14,7 +14,8 @@ from ablate.checkpoints import find, keep
 from ablate.cli import main
 from ablate.errors import AblateError
 from ablate.home import Home
-from ablate.ledger import SCHEMA, SCHEMA_VERSION, open_ledger
+from ablate.ledger import open_ledger
+from ablate.ledger_schema import SCHEMA, SCHEMA_VERSION
 from ablate.plan import make_plan
 from ablate.probing import command
 from ablate.probing.choose import block_runs, named_runs, reference_arms

@@ -6,6 +6,7 @@ import pytest
 
 from ablate.report import Findings
 from ablate.report.answer import NO_AXES, NO_CONTROLS, NO_RETENTION
+from ablate.report.costs import overhead
 from ablate.report.page import render
 from ablate.report.panel import Panel
 from ablate.report.screen import (
@@ -147,6 +148,14 @@ def test_cost_tells_retention_parameters_and_time(clean: Findings):
     assert line.text.startswith("Retention: ")
     assert "2,560 trainable parameters, 62 % of its adapter's" in line.text
     assert "times as long as without it" in line.text
+
+
+def test_time_is_not_told_of_arms_with_settings_of_their_own(clean: Findings):
+    own = clean.costs["arm"].map(lambda arm: "rank 16" if "talan" in arm else "rank 8")
+    tuned = dataclasses.replace(clean, costs=clean.costs.assign(settings=own))
+    assert "times as long as without" in overhead(clean)
+    assert "times as long" not in overhead(tuned)
+    assert "trainable parameters" in overhead(tuned)
 
 
 def test_what_was_not_run_is_named_with_its_key():

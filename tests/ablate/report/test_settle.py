@@ -58,6 +58,22 @@ def test_a_unit_of_draws_is_not_split_over_backbones(clean: Findings):
     assert "fresh draws" in plan.sentence
 
 
+def test_what_one_search_settles_is_settled_for_its_settings(clean: Findings):
+    primary = tuple(
+        dataclasses.replace(effect, verdict=Verdict.SUPERIOR) for effect in clean.main.primary
+    )
+    settled = dataclasses.replace(clean, main=dataclasses.replace(clean.main, primary=primary))
+    assert settling(settled).word == "Settled on average"
+    tuned = dataclasses.replace(settled, hyperparameters=("Each arm was tuned by itself.",))
+    one = settling(tuned)
+    assert one.word == "Settled for these settings"
+    assert "settled for the settings that one search of each arm chose" in one.sentence
+    several = dataclasses.replace(tuned, pair=("hp",))
+    assert settling(several).word == "Settled on average"
+    assert "searches at hand" in settling(several).sentence
+    assert "draw" not in settling(several).sentence
+
+
 def test_an_effect_without_spread_has_no_plan(clean: Findings):
     flat = dataclasses.replace(
         clean.main.primary[0], verdict=Verdict.UNDEFINED, sd=math.nan, df=math.nan,
@@ -131,6 +147,23 @@ def test_draws_are_not_taken_over_by_what_is_no_study_of_draws():
         "python -m ablate settle hp.lr=1e-3..1e-2 axes=none"
     )
     assert "hp.draws=20 hp.seeds=2" in extended(command, "run", controls="yes")
+
+
+def test_a_study_that_settle_was_given_by_path_keeps_its_file_under_another_verb():
+    command = "python -m ablate settle my.yaml settle.pairs=40 search.trials=6 home=runs"
+    assert extended(command, "run", controls="yes") == (
+        "python -m ablate run study=my.yaml home=runs controls=yes"
+    )
+    assert extended(command, "settle", axes="none") == (
+        "python -m ablate settle study=my.yaml settle.pairs=40 home=runs axes=none"
+    )
+
+
+def test_fixed_values_are_not_taken_into_a_study_that_draws_them():
+    command = "python -m ablate run axes=none seeds=8 train.lr=3e-3 block.width=8 train.clip=2"
+    assert extended(command, "run", **{"hp.draws": 20}) == (
+        "python -m ablate run axes=none train.clip=2 hp.draws=20"
+    )
 
 
 def test_a_study_of_one_point_takes_nothing_over_that_tells_how_axes_vary():

@@ -8,7 +8,7 @@ from ablate.errors import AblateError, NoInference
 from ablate.ledger import open_ledger
 from ablate.phases import SEARCH, phase_of
 from ablate.search.plan import make_search_plan
-from ablate.search.replay import blocks, races, run_searches
+from ablate.search.replay import blocks, races, run_searches, score_unadapted
 from ablate.search.samplers import SAMPLERS
 from tests.ablate.search.conftest import Surface, runs_on
 
@@ -198,3 +198,12 @@ def test_bad_input_is_one_sentence(study, settings, message):
 def test_every_sampler_makes_a_suggestion():
     assert {"tpe", "random", "qmc"} <= set(SAMPLERS)
     assert all(kind.help for kind in SAMPLERS.values())
+
+
+def test_a_backbone_without_a_score_is_no_zero(study):
+    plan = make_search_plan(study())
+    with pytest.raises(NoInference, match="has no validation score as it is") as caught:
+        score_unadapted(plan, lambda runs: {run.key: None for run in runs})
+    assert plan.backbones[0].name in str(caught.value)
+    zero = score_unadapted(plan, lambda runs: {run.key: 0.0 for run in runs})
+    assert set(zero.values()) == {0.0}

@@ -110,6 +110,35 @@ def test_seeds_that_other_runs_have_used_are_refused(home, ledger):
     enter(["settle.first=10004"], home, ledger)
 
 
+def test_two_plans_for_the_same_runs_are_refused(home, ledger):
+    first = enter(["name=one"], home, ledger)
+    with pytest.raises(
+        AblateError, match="seed 10010 is in the plan of 'one-in-mechanism-0' too"
+    ) as caught:
+        enter(["name=two", "settle.first=10010", "adapters=dora"], home, ledger)
+    assert "settle.first=10020" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [row.study for row in ledger.registrations()] == [first.study]
+    assert not home.plan_file("two-in-mechanism-0").exists()
+    assert enter(["name=one"], home, ledger).written == first.written
+
+
+@pytest.mark.parametrize(
+    "apart", ["settle.first=10020", "adapters=rslora", "backbones=qwen3-deep", "world=null:0/1"]
+)
+def test_plans_of_different_runs_stand_side_by_side(apart, home, ledger):
+    enter(["name=one"], home, ledger)
+    assert not enter(["name=two", apart], home, ledger).exploratory
+    assert len(ledger.registrations()) == 2
+
+
+def test_the_seeds_of_a_plan_that_was_replaced_are_free(home, ledger):
+    enter(["name=one"], home, ledger)
+    enter(["name=one", "settle.first=10020"], home, ledger)
+    enter(["name=two"], home, ledger)
+    assert len(ledger.registrations()) == 3
+
+
 def test_its_own_runs_made_before_registration_count_as_seen(home, ledger):
     finish(ledger, some_runs())
     with pytest.raises(AblateError, match="that is not of this plan"):
@@ -142,7 +171,7 @@ def test_other_seeds_backbones_and_adapters_do_not_matter(home, ledger):
 def test_a_ledger_of_an_older_schema_gets_the_table_and_reads_as_empty_without(tmp_path):
     import sqlite3
 
-    from ablate.ledger import PROBES, SCHEMA
+    from ablate.ledger_schema import PROBES, SCHEMA
 
     file = tmp_path / "old.sqlite"
     with sqlite3.connect(file) as db:
