@@ -62,6 +62,11 @@ def _without_effect(study: Study, key: str, text: str) -> tuple[str, str]:
             f"vary it by axes={varied}, or fix it by at.{name}={first}",
         )
     if study.draws.count:
+        if key == "budget":
+            return (
+                "a design is proposed for fixed hyperparameters",
+                "leave hp.draws out; a study of draws takes as long as its plan says",
+            )
         if key == "seeds":
             return "each draw has seeds of its own", "say how many by hp.seeds=2"
         if group in ("train", "block") and name in NAMES and name in study.space.varied:

@@ -80,7 +80,7 @@ def read_arguments(arguments: list[str]) -> tuple[Study, Options]:
     )
     typed = Source(rest, source.places)
     study = load_study(typed, options.study)
-    refuse_without_effect(study, typed)
+    refuse_without_effect(study, source)
     return study, options
 
 

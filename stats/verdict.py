@@ -109,11 +109,13 @@ def describe(
     sesoi: float | tuple[float, float] | None = None,
     *,
     proof: str = "",
+    unit: str = "pairs",
 ) -> str:
     """The verdict on an effect as one sentence, the only place where verdicts become prose.
 
     The brackets behind the claim hold delta with its simultaneous interval, the adjusted p and
-    the number of pairs, or delta and ``proof`` where the verdict rests on something else.
+    the number of pairs, or delta and ``proof`` where the verdict rests on something else. ``unit``
+    is what a pair is called, in the plural ("draws" over matched draws of hyperparameters).
     """
     where = " in " + "/".join(effect.cell.values()) if effect.cell else ", averaged over cells"
     subject = f"{effect.name} against {effect.baseline}{where}"
@@ -121,7 +123,7 @@ def describe(
     if not proof:
         if not math.isnan(effect.simultaneous_low):
             size += f" [{number(effect.simultaneous_low)}, {number(effect.simultaneous_high)}]"
-        proof = f"adjusted p {p_value(effect.p_adjusted, equals=True)}, {effect.n_pairs} pairs"
+        proof = f"adjusted p {p_value(effect.p_adjusted, equals=True)}, {effect.n_pairs} {unit}"
     bound = drop = found = within = ""
     if sesoi is not None:
         below, above = bounds(sesoi)
@@ -131,13 +133,13 @@ def describe(
     match effect.verdict:
         case Verdict.UNDEFINED:
             why = (
-                f"{effect.n_pairs} pairs are too few for a spread"
+                f"{effect.n_pairs} {unit} are too few for a spread"
                 if math.isnan(effect.sd)
-                else f"all {effect.n_pairs} pairs differ by exactly {size}"
+                else f"all {effect.n_pairs} {unit} differ by exactly {size}"
             )
             return f"{subject}: no test is possible, {why}."
         case Verdict.IDENTICAL:
-            return f"{subject}: identical scores in all {effect.n_pairs} pairs."
+            return f"{subject}: identical scores in all {effect.n_pairs} {unit}."
         case Verdict.SUPERIOR_AND_MEANINGFUL:
             claim = f"better, and by more than {bound}"
         case Verdict.INFERIOR_AND_MEANINGFUL:
@@ -157,5 +159,5 @@ def describe(
                 what = "" if effect.cell else "one of its cells is "
                 claim += f" ({what}too close to chance or the maximum to show a difference)"
             elif effect.pairs_needed:
-                claim += f"; about {effect.pairs_needed} fresh pairs would find {found}"
+                claim += f"; about {effect.pairs_needed} fresh {unit} would find {found}"
     return f"{subject}: {claim} ({size}, {proof})."

@@ -80,10 +80,13 @@ def make_design(study: Study, backbones: Sequence[Backbone]) -> Design:
             if control != SIDE or adapter == study.adapters[0]
         ]
     reference = layout.points[0]
+    primary = primary_family(study.adapters, layout, at, factorial)
+    each_point = tuple(versus(arm.name, arm.adapter) for arm in arms if arm.is_design_point)
     return Design(
         arms=tuple(arms),
-        primary=primary_family(study.adapters, layout, at, factorial),
-        secondary=tuple(versus(arm.name, arm.adapter) for arm in arms if arm.is_design_point),
+        primary=primary,
+        # Dozens of points in every cell would be a family in which nothing can be found.
+        secondary=primary if layout.own_families else each_point,
         controls=tuple(
             Contrast(
                 f"mechanism vs {arm.label}",

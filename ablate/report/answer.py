@@ -95,7 +95,10 @@ def control_sentences(findings: Findings) -> list[Sentence]:
 
 
 def _sentence(effect: Effect, comparison: Comparison, findings: Findings) -> str:
-    return capital(describe(readable(effect, findings), comparison.units, comparison.sesoi))
+    text = describe(
+        readable(effect, findings), comparison.units, comparison.sesoi, unit=findings.unit
+    )
+    return capital(text)
 
 
 def cell_sentences(comparison: Comparison, findings: Findings, what: str) -> list[str]:

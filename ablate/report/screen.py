@@ -232,4 +232,4 @@ def _describe(effect: Effect, comparison: Comparison, findings: Findings) -> str
     elif effect.group == CONTROL:
         name, at = shown.name, shown.baseline
         shown = dataclasses.replace(shown, name=name, baseline=f"the control {at}")
-    return describe(shown, comparison.units, comparison.sesoi)
+    return describe(shown, comparison.units, comparison.sesoi, unit=findings.unit)

@@ -301,8 +301,12 @@ def _answer(mechanism: list[Need], findings: Findings, groups: int) -> tuple[str
 
 
 def _settle_command(findings: Findings, mechanism: list[Need], groups: int) -> str:
-    """Pairs of each cell: what the widest spread needs, and no fewer than a settling study's."""
-    needed = [need.pairs for need in mechanism if need.pairs is not None]
+    """Pairs of each cell: what the widest spread needs, and no fewer than a settling study's.
+
+    The spread of draws or searches says nothing of that of pairs at one setting.
+    """
+    paired = findings.unit == "pairs"
+    needed = [need.pairs for need in mechanism if need.pairs is not None and paired]
     if findings.axes and needed:
         needed = _pairs_at_reference(findings) or needed
     pairs = max([FEWEST, *(math.ceil(n / groups) for n in needed)])

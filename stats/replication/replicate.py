@@ -28,6 +28,7 @@ from stats.replication.outcome import Claim, Replicated, Replication
 from stats.replication.rows import ContrastTest, contrast_tests, correction
 from stats.signflip import N_RESAMPLES, check_resolution
 from stats.table import Key, PairedTable, Scores
+from stats.wording import plural
 
 _ROOM = Room({}, None)  # limits play no part here
 
@@ -116,7 +117,8 @@ def replicate(
             "fixed items and hyperparameters"
         ),
         method=(
-            f"paired t in {len(tests)} tests of {len(contrasts)} contrasts in {where}, adjusted "
+            f"paired t in {len(tests)} tests of {len(contrasts)} "
+            f"{plural('contrast', len(contrasts))} in {where}, adjusted "
             f"over {family.n_tests} by {correction(family)}"
         ),
         alternative=alternative,

@@ -72,7 +72,7 @@ def test_a_long_table_is_cut_on_the_terminal_and_folded_on_the_page(clean: Findi
     table = Table.of("Long", ("a", "b"), [(f"row {i}", i) for i in range(60)])
     findings = dataclasses.replace(clean, panels=(Panel("axes", "P", tables=(table,)),))
     text, html = printed(findings), render(findings, ())
-    assert "And 20 more rows" in text
+    assert "And 36 more rows" in text
     assert "row 39" in text
     assert "row 40" not in text
     assert "<summary>Long (60 rows)</summary>" in html
