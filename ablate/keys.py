@@ -175,6 +175,10 @@ def _axes(raw: Raw, place: str) -> tuple[str, ...]:
     if axes == ("none",):
         return ()
     for axis in axes:
+        if axis in ("all", "none"):
+            raise AblateError(
+                f"{axis!r} stands alone", place=place, value=raw, hint=f"write axes={axis}"
+            )
         find_axis(axis, place)
     return axes
 

@@ -187,7 +187,12 @@ def _number(name: str, text: str, place: str) -> Value:
         ) from None
     smallest = 1.0 if name in WHOLE else 0.0
     if not math.isfinite(value) or value < smallest:
-        raise AblateError(f"{text.strip()} is no value of {name}", place=place, value=text)
+        raise AblateError(
+            f"{text.strip()} is no value of {name}",
+            place=place,
+            value=text,
+            hint=f"give {'whole numbers from 1' if name in WHOLE else 'numbers from 0'} on",
+        )
     if name == "dropout" and value >= 1:
         raise AblateError(f"{text.strip()} is not below 1", place=place, value=text)
     if name in LOGARITHMIC and value == 0:

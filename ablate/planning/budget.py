@@ -70,7 +70,7 @@ def proposals(
     from ablate.design.alternatives import alternatives
 
     found, smallest = [], None
-    speed = machine_speed()
+    speed = machine_speed(options.workers)
 
     def seconds(study: Study) -> float | None:
         plan = make_plan(study)

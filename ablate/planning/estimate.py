@@ -132,7 +132,7 @@ def _like_seconds(spec: RunSpec, like: Mapping[object, np.ndarray]) -> np.ndarra
 def _basis(used: int, guessed: int, own: float | None, speed: float, workers: int) -> str:
     bases = [f"medians of {used} like runs in the ledger"] if used else []
     if guessed:
-        by = "runs in the ledger" if own else "a test of 0.3 s"
+        by = "runs in the ledger" if own else "a test of its cores"
         bases.append(
             f"typical figures for {guessed} runs, at {own or speed:.2f} times their speed by {by}"
         )

@@ -62,7 +62,7 @@ def expected_time(
         chosen = {run.key for run in block_runs(plan, reference_arms(plan.design))}
         probes = len(chosen - ended)
     if speed is None:
-        speed = 1.0 if len(measured.runs) >= ENOUGH or not to_do else machine_speed()
+        speed = 1.0 if len(measured.runs) >= ENOUGH or not to_do else machine_speed(options.workers)
     return estimate(to_do, measured, options.workers, probes=probes, speed=speed)
 
 

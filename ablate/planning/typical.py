@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 
 from ablate.spec import UNADAPTED, RunSpec
@@ -26,7 +29,7 @@ WORLD_SECONDS = 0.01
 """Of a run in a synthetic world."""
 
 REFERENCE_SECONDS = 0.0085
-"""Median of a round of :func:`machine_speed` where the table was measured, idle."""
+"""Median of a round of :func:`core_speed` where the table was measured, idle."""
 
 
 def typical_seconds(spec: RunSpec) -> float | None:
@@ -52,8 +55,28 @@ def rows(spec: RunSpec) -> int:
     return spec.hp.steps * spec.hp.batch
 
 
-def machine_speed(rounds: int = 21) -> float:
-    """How fast one core of this machine is, relative to the one of the table; takes 0.3 s.
+def machine_speed(workers: int) -> float:
+    """How fast this machine is with ``workers`` cores at work, relative to that of the table.
+
+    The median of as many processes that are tested at a time, as a core alone is often faster than
+    one among busy ones; takes about a second.
+    """
+    test = "from ablate.planning.typical import core_speed; print(core_speed())"
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", test],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | threads,
+        )
+        for _ in range(workers)
+    ]
+    return statistics.median(float(process.communicate()[0]) for process in processes)
+
+
+def core_speed(rounds: int = 21) -> float:
+    """How fast the core is that runs this, relative to one of the table's; takes 0.3 s.
 
     The processor time of small matrix products, element-wise functions and plain Python, as in the
     training of a tiny model. Waiting for other work on the machine does not count.

@@ -65,7 +65,8 @@ def test_the_smallest_fraction_of_the_resolution_wanted(n_axes, resolution, n_po
     if "insertion" in axes:
         arguments.append(CLEAN)
     found = design(*arguments)
-    assert len(found.secondary) == n_points
+    assert sum(arm.is_design_point for arm in found.arms) == n_points
+    assert found.secondary == found.primary  # presence, in every cell
     assert found.factorial.resolution == got
     assert bool(generators_of(axes, resolution)) == (got is not None)
 

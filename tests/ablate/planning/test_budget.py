@@ -19,7 +19,7 @@ def asked():
 
 def propose(asked, budget, monkeypatch, speed=1.0):
     _, study, options = asked
-    monkeypatch.setattr("ablate.planning.budget.machine_speed", lambda: speed)
+    monkeypatch.setattr("ablate.planning.budget.machine_speed", lambda workers: speed)
     found = [backbones.resolve(name) for name in study.backbones]
     return proposals(study, found, options, budget, Measured())
 

@@ -113,7 +113,7 @@ def test_an_unadapted_backbone_is_only_scored(default):
 def test_the_speed_of_the_machine_is_a_positive_share(monkeypatch):
     import ablate.planning.typical as typical
 
-    assert machine_speed(rounds=2) > 0
+    assert machine_speed(2) > 0
     ticks = iter(range(100))
     monkeypatch.setattr(typical.time, "process_time", lambda: next(ticks) * 2 * REFERENCE_SECONDS)
-    assert typical.machine_speed(rounds=3) == pytest.approx(0.5)
+    assert typical.core_speed(rounds=3) == pytest.approx(0.5)
