@@ -37,6 +37,8 @@ class Toys:
             "name": "toy",
         }
         settings |= {key.replace("__", "."): value for key, value in more.items()}
+        if settings["axes"] == "none":
+            del settings["levels.memory"]  # without effect, so that the command line refuses it
         return [f"{key}={value}" for key, value in settings.items()]
 
     def study(self, **more: str) -> Study:
