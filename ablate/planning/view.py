@@ -14,6 +14,7 @@ from ablate.planning.estimate import Estimate
 from ablate.progress import duration_text
 from ablate.result import DIVERGED, DONE
 from stats.reach import reach
+from stats.wording import plural
 from talan.axes import AXES
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def print_plan(view: PlanView) -> None:
 
 def count_of(n: int, what: str) -> str:
     """``1 contrast``, ``6 contrasts``."""
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    return f"{n} {plural(what, n)}"
 
 
 def pilot_lines(view: PlanView) -> list[str]:

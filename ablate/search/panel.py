@@ -25,7 +25,7 @@ from stats.figures.tuned import shrinkage_plot
 from stats.report.section import Table
 from stats.tuned import Effort, Tuned, tuned_versus_tuned
 from stats.tuned.result import interval_text
-from stats.verdict import Verdict
+from stats.verdict import Verdict, describe
 
 if TYPE_CHECKING:
     from ablate.analyse import Inference
@@ -101,6 +101,8 @@ def _compared(plan: SearchPlan, result: Tuned, inference: Inference) -> Panel:
     main = inference.main
     effect = next(e for e in main.primary if result.arm in e.arm.split(", "))
     shown = dataclasses.replace(effect, name=label[result.arm], baseline=label[result.baseline])
+    unit = "searches" if plan.study.search.replicates > 1 else "pairs"
+    said = describe(shown, main.units, main.sesoi, unit=unit)
     sentences = tuple(_named(text, result, label) for text in result.sentences())
     notes = []
     if result.n_broken:
@@ -131,7 +133,7 @@ def _compared(plan: SearchPlan, result: Tuned, inference: Inference) -> Panel:
     return Panel(
         section=SECTION,
         title=f"Tuned against tuned: {result.baseline}",
-        headline=f"Each tuned on validation items: {main.sentence(shown)}",
+        headline=f"Each tuned on validation items: {said}",
         sentences=sentences,
         tables=tuple(tables),
         pictures=(
